@@ -1,0 +1,147 @@
+"""Every configuration key with its default and its meaning.
+
+An experiment file may hold only keys that stand here. Sizes are (width, height). `MODEL.EXTRA` has the keys of its
+architecture, listed in `MODEL_EXTRA`. Keys that the forks' files carry but nothing reads say so.
+"""
+
+from typing import Any
+
+DEFAULTS: dict[str, Any] = {
+    "OUTPUT_DIR": "output",  # results go to OUTPUT_DIR/<dataset>/<model>/<cfg name>/
+    "LOG_DIR": "log",  # TensorBoard events go to LOG_DIR/<dataset>/<model>/<cfg name>_<time>/
+    "DATA_DIR": "",  # put in front of DATASET.ROOT and TEST.COCO_BBOX_FILE where they are relative paths
+    "MODEL_DIR": "",  # put in front of MODEL.PRETRAINED and TEST.MODEL_FILE where they are relative paths
+    "GPUS": [0],  # CUDA devices; without CUDA the CPU is used. This version uses the first one
+    "WORKERS": 4,  # data loading processes; 0 loads in the main process
+    "PRINT_FREQ": 100,  # a log line (and DEBUG pictures) every so many training steps
+    "AUTO_RESUME": False,  # continue from checkpoint.pth in the output folder where there is one
+    "SEED": 0,  # of weights, shuffling and augmentation
+    "CUDNN": {
+        "BENCHMARK": True,  # let cuDNN time its algorithms and take the fastest
+        "DETERMINISTIC": False,  # only algorithms that give the same bits every time
+        "ENABLED": True,  # use cuDNN at all
+    },
+    "DATASET": {
+        "DATASET": "coco",  # format of the data set: coco, toy
+        "ROOT": "data/coco",  # its folder
+        "TRAIN_SET": "train2017",  # name of the training split
+        "TEST_SET": "val2017",  # name of the split that is scored
+        "DATA_FORMAT": "jpg",  # jpg: image files; zip: images/<set>.zip, read without unpacking
+        "COLOR_RGB": False,  # give the network RGB; otherwise BGR, as OpenCV reads
+        "SELECT_DATA": False,  # keep only training people whose keypoints and box agree (SimpleBaselines' filter)
+        "FLIP": True,  # augmentation: mirror half of the samples
+        "SCALE_FACTOR": 0.25,  # augmentation: crop scale is 1 + this * normal noise, clipped to 1 +- this
+        "ROT_FACTOR": 30.0,  # augmentation: degrees * normal noise, clipped to +-2 * this, for 60% of the samples
+        "PROB_HALF_BODY": 0.0,  # augmentation: probability of a crop around the upper or lower body only
+        "NUM_JOINTS_HALF_BODY": 8,  # half-body crops only for people with more visible joints than this
+        "TOY_TRAIN_IMAGES": 700,  # toy data: images drawn for the training split
+        "TOY_TEST_IMAGES": 150,  # toy data: images drawn for the test split
+    },
+    "MODEL": {
+        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn
+        "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax
+        "NUM_JOINTS": 17,  # keypoints of the skeleton
+        "IMAGE_SIZE": [192, 256],  # network input, (width, height) in px
+        "HEATMAP_SIZE": [48, 64],  # network output, (width, height) in px
+        "SIGMA": 2.0,  # standard deviation of the target Gaussian, heatmap px
+        "INIT_WEIGHTS": True,  # initialise as the papers' code does and load PRETRAINED; otherwise PyTorch's defaults
+        "PRETRAINED": "",  # weights of the backbone (a file), '' for none
+        "STYLE": "pytorch",  # pose_resnet's stride in the 3x3 convolution (pytorch) or the first 1x1 (caffe)
+        "TARGET_TYPE": "gaussian",  # the forks' key: gaussian, or offset (UDP); translated to CODEC
+        "EXTRA": {},  # keys of the architecture, see MODEL_EXTRA
+    },
+    "LOSS": {
+        "NAME": "",  # JointsMSE, JointsOHKMMSE, JointsMSEOffset, JointsL1Offset; '' is JointsMSE or, with offsets, JointsMSEOffset
+        "USE_TARGET_WEIGHT": True,  # leave out joints that are not labelled or lie outside the crop
+        "USE_DIFFERENT_JOINTS_WEIGHT": False,  # weigh joints by how hard they are (COCO: wrists and ankles 1.5)
+        "USE_OHKM": False,  # the forks' key: JointsOHKMMSE instead of JointsMSE
+        "TOPK": 8,  # hardest joints of a person that JointsOHKMMSE counts
+        "KPD": 4.0,  # udp_offset: radius of the disk, heatmap px
+        "REDUCTION": "mean",  # JointsL1Offset: mean or sum over the pixels
+    },
+    "TRAIN": {
+        "BATCH_SIZE_PER_GPU": 32,  # samples per step
+        "SHUFFLE": True,  # new order every epoch
+        "BEGIN_EPOCH": 0,  # first epoch, where nothing is resumed
+        "END_EPOCH": 140,  # epochs in all
+        "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adamw, sgd
+        "LR": 0.001,  # learning rate
+        "LR_STEP": [90, 120],  # epochs after which the rate is multiplied by LR_FACTOR
+        "LR_FACTOR": 0.1,  # see LR_STEP
+        "WARMUP_ITERS": 0,  # steps over which the rate rises linearly from LR * WARMUP_FACTOR to LR
+        "WARMUP_FACTOR": 0.1,  # see WARMUP_ITERS
+        "WD": 0.0001,  # weight decay of adamw and sgd
+        "MOMENTUM": 0.9,  # sgd
+        "NESTEROV": False,  # sgd
+        "GAMMA1": 0.99,  # in the forks' files; read by nothing, there or here
+        "GAMMA2": 0.0,  # in the forks' files; read by nothing, there or here
+        "CHECKPOINT": "",  # AUTO_RESUME from this file instead of checkpoint.pth in the output folder
+    },
+    "TEST": {
+        "BATCH_SIZE_PER_GPU": 32,  # crops per step
+        "MODEL_FILE": "",  # weights to score; '' is final_state.pth of the output folder
+        "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE
+        "COCO_BBOX_FILE": "",  # detections, COCO results format
+        "IMAGE_THRE": 0.0,  # detections with a lower score are dropped
+        "FLIP_TEST": False,  # average with the prediction on the mirrored crop
+        "SHIFT_HEATMAP": False,  # codecs gaussian and soft_argmax: move the mirrored heatmap by 1 px before averaging
+        "POST_PROCESS": False,  # codecs gaussian and soft_argmax: quarter shift; udp: Taylor step
+        "BLUR_KERNEL": 11,  # codec dark: side of the Gaussian blur, heatmap px
+        "SOFT_ARGMAX": False,  # LPN's key; translated to MODEL.CODEC soft_argmax
+        "BETA": 160.0,  # codec soft_argmax: inverse temperature of the softmax
+        "BIAS": 0.0,  # codec soft_argmax: subtracted from the keypoints, image px
+        "IN_VIS_THRE": 0.2,  # keypoint scores above this enter the person's score
+        "OKS_THRE": 0.9,  # OKS-NMS: a person that overlaps a better one by more is dropped
+        "SOFT_NMS": False,  # soft-OKS-NMS instead of OKS-NMS
+        "NMS_THRE": 1.0,  # in the forks' files; read by nothing, there or here
+        "BBOX_THRE": 1.0,  # in the forks' files; read by nothing, there or here
+    },
+    "DEBUG": {
+        "DEBUG": False,  # write the pictures named below every PRINT_FREQ steps
+        "SAVE_BATCH_IMAGES_GT": False,  # crops with the annotated skeleton
+        "SAVE_BATCH_IMAGES_PRED": False,  # crops with the predicted skeleton
+        "SAVE_HEATMAPS_GT": False,  # target heatmaps over the crops
+        "SAVE_HEATMAPS_PRED": False,  # predicted heatmaps over the crops
+    },
+}
+
+_DECONV_HEAD: dict[str, Any] = {
+    "FINAL_CONV_KERNEL": 1,  # side of the last convolution: 1 or 3
+    "DECONV_WITH_BIAS": False,  # bias in the transposed convolutions
+    "NUM_DECONV_LAYERS": 3,  # transposed convolutions, each doubles the resolution
+    "NUM_DECONV_FILTERS": [256, 256, 256],  # their channels
+    "NUM_DECONV_KERNELS": [4, 4, 4],  # their kernel sides: 2, 3 or 4
+    "NUM_LAYERS": 50,  # layers of the backbone
+}
+
+
+def _stage(modules: int, channels: list[int]) -> dict[str, Any]:
+    return {
+        "NUM_MODULES": modules,  # exchange units in the stage
+        "NUM_BRANCHES": len(channels),  # parallel resolutions
+        "BLOCK": "BASIC",  # residual block: BASIC or BOTTLENECK
+        "NUM_BLOCKS": [4] * len(channels),  # residual blocks of each branch
+        "NUM_CHANNELS": channels,  # channels of each branch
+        "FUSE_METHOD": "SUM",  # how branches are joined
+    }
+
+
+MODEL_EXTRA: dict[str, dict[str, Any]] = {
+    "pose_resnet": _DECONV_HEAD,  # NUM_LAYERS 18, 34, 50, 101, 152
+    "lpn": {
+        **_DECONV_HEAD,  # NUM_LAYERS 50, 101, 152
+        "NUM_DECONV_LAYERS": 2,
+        "NUM_DECONV_FILTERS": [256, 256],
+        "NUM_DECONV_KERNELS": [4, 4],
+        "ATTENTION": "GC",  # GC, SE or none
+    },
+    "pose_hrnet": {
+        "PRETRAINED_LAYERS": ["*"],  # names of the layers that PRETRAINED fills; '*' for all
+        "FINAL_CONV_KERNEL": 1,  # side of the last convolution: 1 or 3
+        "LAST_FUSION_EXPANSION": 1,  # channels of the last fusion over those of the first branch; UDP's HRNet has 4
+        "STAGE1": {"NUM_BLOCKS": [4], "NUM_CHANNELS": [64]},  # bottlenecks of the stem and their inner channels
+        "STAGE2": _stage(1, [32, 64]),
+        "STAGE3": _stage(4, [32, 64, 128]),
+        "STAGE4": _stage(3, [32, 64, 128, 256]),
+    },
+}
