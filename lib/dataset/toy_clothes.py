@@ -1,0 +1,158 @@
+"""What toy people wear: colours, and textures of the visible half of each body part.
+
+What tells left from right survives mirroring, so that training with mirrored samples stays possible: a mirrored picture
+of a person is a picture of a mirrored person. A red sleeve on the left arm would not do. These cues do:
+- front and back differ: face, collar, zip and light cloth in front; hair, dark cloth and a back print behind;
+- a light seam runs down the outer side of the sleeves and trouser legs, and shoes point to the front;
+- cloth on the limbs has stripes wound like a screw: left-handed on the left limbs, right-handed on the right ones,
+  which looks the same from every side.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from .toy_body import Array, Bone
+
+TEXTURE_SIZE = (24, 48)  # (w, h) of a part's texture: across its visible half, along it
+_ACROSS = np.linspace(-0.98, 0.98, TEXTURE_SIZE[0])
+_TOWARDS = np.sqrt(1 - _ACROSS**2)  # z of the surface normal
+_ALONG = np.linspace(0, 1, TEXTURE_SIZE[1])[:, None]
+
+
+@dataclass(frozen=True)
+class Clothes:
+    """Colours are BGR (3,) in 0-255."""
+
+    skin: Array
+    hair: Array
+    hat: Array | None
+    shirt: Array
+    shirt_pattern: str  # plain, stripes, checks, pinstripes
+    accent: Array  # second colour of the shirt's pattern
+    sleeve: float  # how far down the arm, 1 the elbow, 2 the wrist
+    trousers: Array
+    leg: float  # how far down the leg, 1 the knee, 2 the ankle
+    skirt: bool
+    shoes: Array
+    gloves: bool
+
+
+def _random_colour(rng: Generator, low: int = 30, high: int = 235) -> Array:
+    hsv = np.array([[[rng.integers(0, 180), rng.integers(30, 230), rng.integers(low, high)]]], np.uint8)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].astype(float)
+
+
+def sample_clothes(rng: Generator) -> Clothes:
+    """Random skin, hair and clothes."""
+    light, dark = np.array([175, 200, 240.0]), np.array([50, 75, 115.0])
+    mix = rng.random()
+    hair = [(25, 25, 30), (30, 45, 75), (70, 125, 170), (45, 60, 120), (150, 150, 155)][rng.integers(5)]
+    leg = float(rng.choice([2.0, 0.9, 0.6], p=[0.7, 0.15, 0.15]))
+    return Clothes(
+        skin=light * mix + dark * (1 - mix),
+        hair=np.array(hair, float),
+        hat=_random_colour(rng, 60) if rng.random() < 0.2 else None,
+        shirt=_random_colour(rng, 70),
+        shirt_pattern=str(rng.choice(["plain", "stripes", "checks", "pinstripes"], p=[0.4, 0.25, 0.2, 0.15])),
+        accent=_random_colour(rng, 60),
+        sleeve=float(rng.choice([2.0, 1.3, 0.7], p=[0.65, 0.15, 0.2])),
+        trousers=_random_colour(rng, 45, 180),
+        leg=leg,
+        skirt=leg < 1 and rng.random() < 0.5,
+        shoes=_random_colour(rng),
+        gloves=rng.random() < 0.25,
+    )
+
+
+def visible_surface(frame: Array) -> tuple[Array, Array]:
+    """Array direction across a part (3,) and the azimuth (24,) of the surface seen: 0 its front, pi/2 its left side."""
+    axis = frame[:, 1]
+    across = np.array([-axis[1], axis[0], 0.0])
+    length = np.linalg.norm(across)
+    across = across / length if length > 1e-3 else np.array([1.0, 0, 0])
+    towards = np.array([0, 0, 1.0]) - axis[2] * axis
+    towards = towards / max(float(np.linalg.norm(towards)), 1e-3)
+    normals = np.outer(_ACROSS, across) + np.outer(_TOWARDS, towards)
+    return across, np.arctan2(normals @ frame[:, 0], normals @ frame[:, 2])
+
+
+def _paint(texture: Array, where: NDArray[np.bool_], colour: Array) -> None:
+    texture[np.broadcast_to(where, texture.shape[:2])] = colour
+
+
+def shaded(texture: Array) -> Array:
+    """Darker towards the silhouette and, slightly, on the right: as under a lamp from the upper left."""
+    light = 0.55 + 0.45 * _TOWARDS - 0.08 * _ACROSS
+    return np.clip(texture * light[None, :, None], 0, 255).astype(np.uint8)
+
+
+def _cloth(colour: Array, azimuth: Array) -> Array:
+    """Texture (48,24,3) of a garment: the colour in front, a darker one behind."""
+    texture = np.empty((TEXTURE_SIZE[1], TEXTURE_SIZE[0], 3))
+    texture[:] = np.where(np.cos(azimuth)[:, None] > -0.1, colour, colour * 0.62)[None]
+    return texture
+
+
+def _limb_texture(colour: Array, skin: Array, covered: float, azimuth: Array, side: int) -> Array:
+    """Texture (48,24,3) of a limb whose cloth ends at the fraction `covered` of its length."""
+    texture = _cloth(colour, azimuth)
+    screw = (1.6 * _ALONG + side * azimuth[None] / (2 * np.pi)) % 1
+    stripe = colour * 0.35 if colour.sum() > 330 else colour * 0.5 + 120
+    _paint(texture, screw < 0.4, stripe)
+    outer = np.abs((azimuth - side * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi) < 0.4
+    _paint(texture, outer[None], colour * 0.25 + 180)
+    _paint(texture, _ALONG > covered, skin)
+    return texture
+
+
+def _torso_texture(clothes: Clothes, azimuth: Array) -> Array:
+    """Texture (48,24,3) of the shirt, neck at the top."""
+    texture = _cloth(clothes.shirt, azimuth)
+    rows, columns = (_ALONG * 7) % 1 < 0.4, (azimuth[None] * 2.2) % 1 < 0.4
+    pattern = {"stripes": rows, "checks": rows ^ columns, "pinstripes": columns}.get(clothes.shirt_pattern)
+    front = np.cos(azimuth)[None] > -0.1
+    if pattern is not None:
+        _paint(texture, pattern & front, clothes.accent)
+        _paint(texture, pattern & ~front, clothes.accent * 0.62)
+    _paint(texture, np.abs(azimuth)[None] < 0.1, clothes.shirt * 0.2 + 190)  # zip
+    _paint(texture, np.abs(azimuth)[None] < 0.75 * (1 - _ALONG / 0.24), clothes.skin)  # collar
+    behind = np.abs(np.abs(azimuth) - np.pi)[None]
+    _paint(texture, (behind < 0.7) & (_ALONG > 0.14) & (_ALONG < 0.62), clothes.accent * 0.4)  # back print
+    return texture
+
+
+def part_texture(bone: Bone, clothes: Clothes, azimuth: Array) -> Array:
+    limb = bone.part.split("_", 1)[-1]
+    if bone.part == "torso":
+        return _torso_texture(clothes, azimuth)
+    if bone.part == "pelvis":
+        texture = _cloth(clothes.trousers, azimuth)
+        _paint(texture, _ALONG < 0.12, clothes.trousers * 0.4)  # belt
+        return texture
+    if limb in ("upper_arm", "forearm"):
+        covered = clothes.sleeve - (limb == "forearm")
+        return _limb_texture(clothes.shirt, clothes.skin, covered, azimuth, bone.side)
+    if limb in ("thigh", "shank"):
+        covered = clothes.leg - (limb == "shank")
+        return _limb_texture(clothes.trousers, clothes.skin, covered, azimuth, bone.side)
+    plain = clothes.shoes if limb == "foot" or (limb == "hand" and clothes.gloves) else clothes.skin
+    return _cloth(plain, azimuth) if limb == "foot" else np.broadcast_to(plain, (*TEXTURE_SIZE[::-1], 3))
+
+
+def skull_texture(frame: Array, across: Array, down: Array, clothes: Clothes) -> Array:
+    """Texture (32,32,3) of the head as seen: skin, hair behind and above, perhaps a hat."""
+    grid = np.linspace(-1, 1, 32)
+    s, t = np.meshgrid(grid, grid)
+    z = np.sqrt(np.clip(1 - s**2 - t**2, 0, 1))
+    normals = s[..., None] * across + t[..., None] * down + z[..., None] * np.array([0, 0, 1.0])
+    d, f = normals @ frame[:, 1], normals @ frame[:, 2]
+    texture = np.broadcast_to(clothes.skin, (32, 32, 3)).copy()
+    texture[(f < -0.12) | (d < -0.52)] = clothes.hair
+    if clothes.hat is not None:
+        texture[d < -0.42] = clothes.hat
+        texture[(d < -0.34) & (d > -0.46)] = clothes.hat * 0.5
+    return np.clip(texture * (0.62 + 0.4 * z - 0.08 * s)[..., None], 0, 255).astype(np.uint8)
