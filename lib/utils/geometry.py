@@ -1,7 +1,7 @@
 """Boxes and affine maps between an image, the network input and the heatmap: NumPy and OpenCV, no project imports.
 
-Boxes are (x, y, width, height). `center` and `scale` describe a padded box: its middle and its width and height, both in
-image px. Sizes are (width, height). A (2,3) matrix M maps the column (x, y, 1).
+Boxes are (x, y, width, height). `center` and `scale` describe a padded box: its middle, and its width and height, both
+in image px. Sizes are (width, height). A (2,3) matrix maps the column (x, y, 1).
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ def box_to_center_scale(
 def clip_boxes(boxes: np.ndarray, image_sizes: np.ndarray, inclusive: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (N,4) cut to their images, and the mask (N,) of those that lie in theirs at least in part.
 
-    `image_sizes` (N,2) or (2,) are (width, height). Annotated boxes pass through this, detections do not. A box loses one
-    pixel of width and height on the way, as in the forks, unless `inclusive` (DarkPose).
+    `image_sizes` (N,2) or (2,) are (width, height). Annotated boxes pass through this, detections do not. A box loses
+    one pixel of width and height on the way, as in the forks, unless `inclusive` (DarkPose).
 
     >>> clip_boxes(np.array([[-5, 10, 20, 20]]), np.array([100, 25]))
     (array([[ 0., 10., 19., 14.]]), array([ True]))
@@ -62,7 +62,7 @@ def similarity_matrix(
     `scale` counts: the box has the output's aspect ratio. `inclusive` maps distances between outermost pixels (w - 1)
     onto one another, as DarkPose does, instead of widths.
 
-    >>> similarity_matrix(np.array([50, 50]), np.array([96, 128]), 0.0, (48, 64)).round(6).tolist()
+    >>> (similarity_matrix(np.array([50, 50]), np.array([96, 128]), 0.0, (48, 64)).round(6) + 0.0).tolist()
     [[0.5, 0.0, -1.0], [0.0, 0.5, 7.0]]
     """
     outermost = 1.0 if inclusive else 0.0
@@ -85,12 +85,12 @@ def _right_angle(corner: np.ndarray, arm: np.ndarray) -> np.ndarray:
 
 
 def udp_matrix(center: np.ndarray, scale: np.ndarray, rotation: float, input_size: Sequence[int]) -> np.ndarray:
-    """The (2,3) float64 matrix, image px -> input px, of UDP's crop (Huang et al. 2020, eq. 4): x and y scale apart.
+    """The (2,3) float64 matrix, image px -> input px, of UDP's crop (Huang et al. 2020): x and y scale apart.
 
     `center` (2,) and `scale` (2,) in image px, `rotation` in degrees, `input_size` (width, height). The box's width and
     height go to the distance between outermost pixels, input_size - 1.
 
-    >>> udp_matrix(np.array([50, 50]), np.array([94, 126]), 0.0, (48, 64)).round(6).tolist()
+    >>> (udp_matrix(np.array([50, 50]), np.array([94, 126]), 0.0, (48, 64)).round(6) + 0.0).tolist()
     [[0.5, 0.0, -1.5], [0.0, 0.5, 6.5]]
     """
     angle = np.deg2rad(rotation)
@@ -106,7 +106,7 @@ def udp_matrix(center: np.ndarray, scale: np.ndarray, rotation: float, input_siz
 def invert(matrix: np.ndarray) -> np.ndarray:
     """The inverse (2,3) float64 of an affine map (2,3).
 
-    >>> invert(np.array([[2.0, 0, 4], [0, 4, 8]])).tolist()
+    >>> (invert(np.array([[2.0, 0, 4], [0, 4, 8]])) + 0.0).tolist()
     [[0.5, 0.0, -2.0], [0.0, 0.25, -2.0]]
     """
     return cv2.invertAffineTransform(np.asarray(matrix, np.float64))

@@ -1,0 +1,172 @@
+"""UDP: every length is measured between outermost pixels, so that flipping and resizing agree with each other.
+
+The Devil is in the Details: Delving into Unbiased Data Processing for Human Pose Estimation (Huang et al. 2020,
+arXiv:1911.07524). Crop, stride and flip measure W - 1 and w - 1, x and y apart. Two encodings: `udp` is a Gaussian
+around the keypoint itself, decoded by a Taylor step of the log heatmap as DARK does; `udp_offset`, after G-RMI, is a
+disk that says "near", and in it the offsets to the keypoint.
+
+Shapes: keypoints (B,K,2) · `udp` heatmaps (B,K,h,w) · `udp_offset` outputs (B,3K,h,w), channels 3k disk, 3k + 1 and
+3k + 2 the x and y offsets in units of the disk's radius · scores (B,K).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..utils.geometry import udp_matrix
+from ..utils.heatmaps import argmax_2d
+from .base import Codec, require
+from .blur import blur, blur_around, gather_windows, gaussian_kernel
+from .dark import newton_step
+from .rendering import gaussian_maps, reaches_map
+
+BLUR_KERNEL = 7  # of heatmaps before the Taylor step
+DISK_KERNEL, OFFSET_KERNEL = 15, 7  # of the channels of `udp_offset`
+FLOOR, CEILING = 0.001, 50.0  # range of a heatmap whose logarithm is taken
+
+
+class _UnbiasedCodec(Codec):
+    """The geometry that both encodings share."""
+
+    def warp_matrix(self, center: np.ndarray, scale: np.ndarray, rotation: float = 0.0) -> np.ndarray:
+        return udp_matrix(center, scale, rotation, self.input_size)
+
+    def input_to_heatmap(self, keypoints_input: Tensor) -> Tensor:
+        input_extent = keypoints_input.new_tensor(self.input_size) - 1
+        return keypoints_input / (input_extent / (keypoints_input.new_tensor(self.heatmap_size) - 1))
+
+    def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+        stride_image = scale / (scale.new_tensor(self.heatmap_size) - 1)
+        return keypoints_heatmap * stride_image[:, None] + (center - scale / 2)[:, None]
+
+
+class UdpCodec(_UnbiasedCodec):
+    name = "udp"
+
+    def __init__(
+        self,
+        input_size: Sequence[int],
+        heatmap_size: Sequence[int],
+        num_joints: int,
+        joint_weights: Sequence[float] | None = None,
+        sigma: float = 2.0,
+        post_process: bool = True,
+    ):
+        """`sigma` in heatmap px; `post_process` is the Taylor step."""
+        super().__init__(input_size, heatmap_size, num_joints, joint_weights)
+        self.sigma = require(sigma > 0, sigma, "sigma", "more than 0 heatmap px")
+        self.post_process = post_process
+        self.kernel = _kernel(BLUR_KERNEL, self.heatmap_size)
+
+    def render(self, keypoints_heatmap: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Gaussians around the keypoints themselves, cut off outside the box of 6 sigma around the nearest pixel.
+
+        A joint whose box misses the map weighs nothing.
+        """
+        pixels = torch.trunc(keypoints_heatmap + 0.5)
+        weight = visible * reaches_map(pixels, self.sigma, self.heatmap_size)
+        target = gaussian_maps(keypoints_heatmap, self.sigma, self.heatmap_size, drawn=weight > 0.5, middle=pixels)
+        return target, self._weigh(weight)
+
+    def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The first maximum of every map, with `post_process` and its Taylor step, which is not limited.
+
+        (0, 0) where the maximum, the score, is not above 0. NaN with `post_process` where a map is flat.
+        """
+        self.check_output(output)
+        heatmaps = output.float()
+        keypoints, scores = argmax_2d(heatmaps)
+        if self.post_process:
+            keypoints = keypoints + taylor_step(self._log_windows(heatmaps, keypoints, scores))
+        return keypoints, scores
+
+    def _log_windows(self, heatmaps: Tensor, keypoints: Tensor, scores: Tensor) -> Tensor:
+        """Logarithms (B,K,3,3) around the keypoints of the maps, blurred and stretched to the range 0 to score."""
+        blurred = blur(heatmaps, self.kernel, "reflect")
+        lowest, highest = blurred.amin(dim=(2, 3)), blurred.amax(dim=(2, 3))
+        windows = gather_windows(blurred, keypoints, 1, "replicate")
+        stretched = (windows - lowest[..., None, None]) / (highest - lowest)[..., None, None]
+        return (stretched * scores[..., None, None]).clamp(FLOOR, CEILING).log()
+
+
+def taylor_step(window: Tensor) -> Tensor:
+    """The step (B,K,2) from the middle of windows (B,K,3,3) of a log heatmap to its maximum.
+
+    The mixed derivative looks along one diagonal only, as in the authors' code. Zero where the Hessian is singular.
+
+    >>> x = torch.arange(-1.0, 2.0)
+    >>> taylor_step(-((x - 0.3) ** 2)[None, :] - ((x + 0.1) ** 2)[:, None])
+    tensor([ 0.3000, -0.1000])
+    """
+    f = window
+    dx, dy = (f[..., 1, 2] - f[..., 1, 0]) / 2, (f[..., 2, 1] - f[..., 0, 1]) / 2
+    dxx = f[..., 1, 2] - 2 * f[..., 1, 1] + f[..., 1, 0]
+    dyy = f[..., 2, 1] - 2 * f[..., 1, 1] + f[..., 0, 1]
+    edges = f[..., 1, 2] + f[..., 2, 1] + f[..., 1, 0] + f[..., 0, 1]
+    dxy = (f[..., 2, 2] + f[..., 0, 0] + 2 * f[..., 1, 1] - edges) / 2
+    return newton_step(dx, dy, dxx, dxy, dyy)
+
+
+class UdpOffsetCodec(_UnbiasedCodec):
+    name = "udp_offset"
+    channels_per_joint = 3
+
+    def __init__(
+        self,
+        input_size: Sequence[int],
+        heatmap_size: Sequence[int],
+        num_joints: int,
+        joint_weights: Sequence[float] | None = None,
+        kpd: float = 4.0,
+    ):
+        """`kpd` is the disk's radius, heatmap px."""
+        super().__init__(input_size, heatmap_size, num_joints, joint_weights)
+        self.kpd = require(kpd > 0, kpd, "kpd", "more than 0 heatmap px")
+        self.disk_kernel = _kernel(DISK_KERNEL, self.heatmap_size)
+        self.offset_kernel = _kernel(OFFSET_KERNEL, self.heatmap_size)
+
+    def render(self, keypoints_heatmap: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Disks of radius `kpd` with the offsets from their pixels to the keypoint, over `kpd`; zero elsewhere.
+
+        A visible joint outside the map keeps its weight, as in the authors' code.
+        """
+        offsets_x, offsets_y = (self._offsets(keypoints_heatmap, axis) for axis in (0, 1))  # (B,K,w), (B,K,h)
+        near = offsets_x.square().unsqueeze(-2) + offsets_y.square().unsqueeze(-1) <= 1  # (B,K,h,w)
+        near = near & (visible > 0.5)[..., None, None]
+        target = torch.zeros((*near.shape[:2], 3, *near.shape[2:]), device=near.device)  # (B,K,3,h,w)
+        target[:, :, 0] = near
+        target[:, :, 1] = torch.where(near, offsets_x.float().unsqueeze(-2), 0.0)
+        target[:, :, 2] = torch.where(near, offsets_y.float().unsqueeze(-1), 0.0)
+        return target.flatten(1, 2), self._weigh(visible)
+
+    def _offsets(self, keypoints_heatmap: Tensor, axis: int) -> Tensor:
+        """Signed distances (B,K,w or h) along one axis from every pixel to the keypoints, in units of the radius."""
+        pixels = torch.arange(self.heatmap_size[axis], device=keypoints_heatmap.device)
+        return (keypoints_heatmap[..., axis, None] - pixels) / self.kpd
+
+    def flip_back(self, output: Tensor, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
+        """As every codec's, with x offsets that point the other way."""
+        flipped = super().flip_back(output, flip_pairs)
+        flipped[:, 1::3].neg_()
+        return flipped
+
+    def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The first maximum of every blurred disk plus the blurred offset there; the score is the blurred disk's value.
+
+        Where that value is not above 0 the offset is taken from pixel (0, 0).
+        """
+        self.check_output(output)
+        disks, offsets_x, offsets_y = output.float().unflatten(1, (self.num_joints, 3)).unbind(dim=2)  # (B,K,h,w) each
+        pixels, scores = argmax_2d(blur(disks, self.disk_kernel, "reflect"))
+        offsets = [blur_around(o, pixels, 0, self.offset_kernel, "reflect").flatten(2) for o in (offsets_x, offsets_y)]
+        return pixels + torch.cat(offsets, dim=2) * self.kpd, scores
+
+
+def _kernel(size: int, heatmap_size: tuple[int, int]) -> list[float]:
+    """The blur's weights; a ValueError where its border, which mirrors the map, would reach beyond the map."""
+    require(
+        min(heatmap_size) > size // 2, heatmap_size, "heatmap_size", f"sides of more than {size // 2} px for the blur"
+    )
+    return gaussian_kernel(size)
