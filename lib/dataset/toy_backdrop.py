@@ -72,7 +72,7 @@ def draw_background(size: tuple[int, int], rng: Generator) -> Array:
     _add_shapes(picture, rng)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 2.5))
     for cell, strength in ((64, 10), (20, 8), (6, 6), (2, 5)):
-        picture += strength * rng.uniform(0, 1.3) * _noise(size, cell, rng, channels=3 if cell > 30 else 1)
+        picture = picture + strength * rng.uniform(0, 1.3) * _noise(size, cell, rng, channels=3 if cell > 30 else 1)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
