@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+
+from heatpose.dataset.toy import ensure_toy_dataset
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
@@ -52,3 +55,48 @@ def samples():
     if not SAMPLES.is_dir():
         pytest.skip(f"no sample data: {SAMPLES} does not exist (set HEATPOSE_SAMPLES)")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory):
+    """A small drawn data set: sets "train" (6 images) and "val" (4), with detections of "val"."""
+    root = tmp_path_factory.mktemp("data") / "toy"
+    ensure_toy_dataset(root, "train", "val", 6, 4)
+    return root
+
+
+@pytest.fixture
+def experiment(tmp_path, toy_root):
+    """A function (text="", **sections) -> path of an experiment file: a very small HRNet on `toy_root`."""
+
+    def write(name="tiny.yaml", **sections):
+        content = {
+            "OUTPUT_DIR": str(tmp_path / "output"),
+            "LOG_DIR": str(tmp_path / "log"),
+            "WORKERS": 0,
+            "PRINT_FREQ": 2,
+            "DATASET": {
+                "DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
+                "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4,
+            },
+            "MODEL": {
+                "NAME": "pose_resnet", "IMAGE_SIZE": [48, 64], "HEATMAP_SIZE": [12, 16], "SIGMA": 1.0,
+                "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]},
+            },
+            "TRAIN": {"BATCH_SIZE_PER_GPU": 4, "END_EPOCH": 2},
+            "TEST": {
+                "USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8,
+                "COCO_BBOX_FILE": str(detections_file(toy_root)),
+            },
+        }  # fmt: skip
+        for section, values in sections.items():
+            content[section] = {**content.get(section, {}), **values} if isinstance(values, dict) else values
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def detections_file(root):
+    return next((root / "person_detection_results").glob("*.json"))

@@ -9,8 +9,7 @@ from typing import Any
 DEFAULTS: dict[str, Any] = {
     "OUTPUT_DIR": "output",  # results go to OUTPUT_DIR/<dataset>/<model>/<cfg name>/
     "LOG_DIR": "log",  # TensorBoard events go to LOG_DIR/<dataset>/<model>/<cfg name>_<time>/
-    "DATA_DIR": "",  # put in front of DATASET.ROOT and TEST.COCO_BBOX_FILE where they are relative paths
-    "MODEL_DIR": "",  # put in front of MODEL.PRETRAINED and TEST.MODEL_FILE where they are relative paths
+    "DATA_DIR": "",  # relative paths in ROOT, COCO_BBOX_FILE, PRETRAINED and MODEL_FILE start here
     "GPUS": [0],  # CUDA devices; without CUDA the CPU is used. This version uses the first one
     "WORKERS": 4,  # data loading processes; 0 loads in the main process
     "PRINT_FREQ": 100,  # a log line (and DEBUG pictures) every so many training steps
@@ -51,7 +50,7 @@ DEFAULTS: dict[str, Any] = {
         "EXTRA": {},  # keys of the architecture, see MODEL_EXTRA
     },
     "LOSS": {
-        "NAME": "",  # JointsMSE, JointsOHKMMSE, JointsMSEOffset, JointsL1Offset; '' is JointsMSE or, with offsets, JointsMSEOffset
+        "NAME": "",  # JointsMSE, JointsOHKMMSE, JointsMSEOffset, JointsL1Offset; '' is the one the codec asks for
         "USE_TARGET_WEIGHT": True,  # leave out joints that are not labelled or lie outside the crop
         "USE_DIFFERENT_JOINTS_WEIGHT": False,  # weigh joints by how hard they are (COCO: wrists and ankles 1.5)
         "USE_OHKM": False,  # the forks' key: JointsOHKMMSE instead of JointsMSE

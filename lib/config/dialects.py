@@ -22,7 +22,7 @@ RENAMED = {
 def rename_keys(flat: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Old keys under their present names, and a note for the log on each.
 
-    `flat` maps dotted keys to values, e.g. {"TRAIN.BATCH_SIZE": 32}. A key given under both names keeps the present one.
+    `flat` maps dotted keys to values, e.g. {"TRAIN.BATCH_SIZE": 32}. Given under both names, the present one counts.
     """
     result, notes = dict(flat), []
     for old, new in RENAMED.items():

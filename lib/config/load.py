@@ -59,6 +59,11 @@ def dump_config(cfg: FrozenConfig) -> str:
     return yaml.safe_dump(thaw(cfg), sort_keys=False, default_flow_style=None)
 
 
+def data_path(cfg: FrozenConfig, path: str) -> Path:
+    """A path from the configuration, below DATA_DIR if it is relative."""
+    return Path(cfg.DATA_DIR) / path
+
+
 def _read_chain(path: Path, above: tuple[Path, ...]) -> list[tuple[str, dict[str, Any]]]:
     """Files from the lowest BASE to `path`, each with its content."""
     if path.resolve() in above:

@@ -1,1 +1,113 @@
-"""."""
+"""Data sets: file format -> records -> crops.
+
+Adding a data set: write a reader that gives `Records` (see coco.py), name its skeleton in skeletons.py, register a
+function (cfg, split, codec) -> TrainingCrops or TestCrops below.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ..codecs import build_codec
+from ..config import data_path
+from ..utils.registry import Registry
+from . import coco, skeletons, toy
+from .augment import Augmentation
+from .images import ImageFolder
+from .joints import TestCrops, TrainingCrops
+from .loading import test_loader, training_loader
+from .records import DataError, Records, select_consistent
+
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "Records",
+    "TestCrops",
+    "TrainingCrops",
+    "build_dataset",
+    "test_loader",
+    "training_loader",
+]
+
+DATASETS = Registry("data set")
+
+
+def build_dataset(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """The "train" or the "test" split of an experiment's data set; a DataError where its files are not as expected."""
+    if split not in ("train", "test"):
+        raise ValueError(f"split is {split!r}; expected 'train' or 'test'")
+    return DATASETS.get(cfg.DATASET.DATASET)(cfg, split)
+
+
+@DATASETS.register("coco")
+def build_coco(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """Any data set in COCO's folder layout with COCO's 17 keypoints of persons."""
+    root = data_path(cfg, cfg.DATASET.ROOT)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; put the data there, or set DATASET.ROOT or --dataDir")
+    return _train(cfg, root) if split == "train" else _test(cfg, root)
+
+
+@DATASETS.register("toy")
+def build_toy(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """Drawn people, written to DATASET.ROOT in COCO's layout on first use."""
+    data = cfg.DATASET
+    toy.ensure_toy_dataset(
+        data_path(cfg, data.ROOT), data.TRAIN_SET, data.TEST_SET, data.TOY_TRAIN_IMAGES, data.TOY_TEST_IMAGES
+    )
+    return build_coco(cfg, split)
+
+
+def _train(cfg: Any, root: Path) -> TrainingCrops:
+    data, codec = cfg.DATASET, build_codec(cfg)
+    images = _images(cfg, root, data.TRAIN_SET)
+    path = coco.annotation_path(root, data.TRAIN_SET)
+    records = _annotated(cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS), codec.inclusive_boxes)
+    if data.SELECT_DATA:
+        records = select_consistent(records)
+    if not len(records):
+        raise DataError(f"{path}: nobody to train on is left after the filters; give people with keypoints and boxes")
+    augmentation = Augmentation(
+        data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY
+    )
+    return TrainingCrops(records, images, codec, skeletons.COCO, augmentation, data.COLOR_RGB, cfg.SEED)
+
+
+def _test(cfg: Any, root: Path) -> TestCrops:
+    data, codec = cfg.DATASET, build_codec(cfg)
+    images = _images(cfg, root, data.TEST_SET)
+    path = coco.annotation_path(root, data.TEST_SET)
+    content = coco.read_annotations(path, cfg.MODEL.NUM_JOINTS)
+    if cfg.TEST.USE_GT_BBOX:
+        records = _annotated(cfg, path, content, codec.inclusive_boxes)
+        boxes = f"ground truth, {len(records)} boxes of {path}"
+    else:
+        records, boxes = _detected(cfg, content, codec.inclusive_boxes)
+    return TestCrops(records, images, codec, skeletons.COCO, data.COLOR_RGB, ground_truth=content, boxes=boxes)
+
+
+def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
+    images = ImageFolder(root / "images" / image_set, cfg.DATASET.DATA_FORMAT)
+    images.check()
+    return images
+
+
+def _annotated(cfg: Any, path: Path, content: dict[str, Any], inclusive: bool) -> Records:
+    if cfg.MODEL.NUM_JOINTS != skeletons.COCO.num_joints:
+        raise DataError(f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {path} has COCO's 17 keypoints; set it to 17")
+    return coco.annotated_people(content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), inclusive)
+
+
+def _detected(cfg: Any, content: dict[str, Any], inclusive: bool) -> tuple[Records, str]:
+    if not cfg.TEST.COCO_BBOX_FILE:
+        raise DataError("TEST.COCO_BBOX_FILE is empty; give a file with detections, or TEST.USE_GT_BBOX True")
+    path = data_path(cfg, cfg.TEST.COCO_BBOX_FILE)
+    detections = coco.read_json(path, "set TEST.COCO_BBOX_FILE to your detections, or TEST.USE_GT_BBOX True")
+    records = coco.detected_people(
+        content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE, inclusive
+    )
+    return records, f"detections, {len(records)} boxes of {path} (SHA-256 {coco.file_sha256(path)})"
+
+
+def _aspect_ratio(cfg: Any) -> float:
+    width, height = cfg.MODEL.IMAGE_SIZE
+    return width / height

@@ -1,0 +1,83 @@
+"""Crops -> keypoints in the image, with the flip test."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from .batch import final_output, normalise
+
+logger = logging.getLogger(__name__)
+
+# Called after every batch with the batch as loaded, the heatmaps (B, C, h, w), the keypoints in heatmap px (B, K, 2)
+# and their scores (B, K).
+BatchObserver = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], None]
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    loader: DataLoader,
+    codec: Any,
+    center: np.ndarray,
+    scale: np.ndarray,
+    device: torch.device,
+    batch_size: int,
+    flip_pairs: Sequence[tuple[int, int]] | None = None,
+    observer: BatchObserver | None = None,
+) -> np.ndarray:
+    """(N, K, 3) float32 keypoints x, y, score in image px, one row for each record.
+
+    Args:
+        center, scale: (N, 2) boxes of all records, image px; the loader's batches name theirs in "index".
+        batch_size: most crops the network is given at once; an image with more is cut into pieces.
+        flip_pairs: average with the prediction on the mirrored crop (flip test); None for no flip test.
+    """
+    model.eval()
+    boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
+    found: list[Tensor] = []
+    indices: list[Tensor] = []
+    for whole in loader:
+        for start in range(0, len(whole["index"]), batch_size):
+            batch = {key: value[start : start + batch_size] for key, value in whole.items()}
+            output = heatmaps(model, normalise(batch["crop"], device), codec, flip_pairs)
+            keypoints, scores = codec.decode(output)
+            box = boxes[batch["index"].to(device)]
+            keypoints_image = codec.to_image(keypoints, box[:, :2], box[:, 2:])
+            found.append(torch.cat([keypoints_image, scores[..., None]], dim=2).float())
+            indices.append(batch["index"])
+            if observer is not None:
+                observer(batch, output, keypoints, scores)
+    joined = torch.cat(found).cpu().numpy()
+    result = np.zeros((len(center), *joined.shape[1:]), np.float32)
+    result[torch.cat(indices).numpy()] = joined
+    return _without_undefined(result, center)
+
+
+def heatmaps(
+    model: nn.Module, images: Tensor, codec: Any, flip_pairs: Sequence[tuple[int, int]] | None = None
+) -> Tensor:
+    """(B, C, h, w) float32 output for normalised images (B, 3, H, W); with `flip_pairs` the mean of both ways round."""
+    output = final_output(model(images)).float()
+    if flip_pairs is None:
+        return output
+    mirrored = final_output(model(images.flip(3))).float()
+    return (output + codec.flip_back(mirrored, flip_pairs)) * 0.5
+
+
+def _without_undefined(keypoints: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Points that a codec leaves undefined (UDP on a flat map) at the box centre with score 0; JSON has no NaN."""
+    undefined = ~np.isfinite(keypoints).all(axis=2)
+    if undefined.any():
+        logger.warning(
+            "%d of %d keypoints are undefined (flat or infinite heatmaps); reported at the box centre with score 0",
+            undefined.sum(),
+            undefined.size,
+        )
+        middle = np.concatenate([center, np.zeros((len(center), 1))], axis=1)[:, None]
+        keypoints = np.where(undefined[..., None], middle, keypoints).astype(np.float32)
+    return keypoints

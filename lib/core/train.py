@@ -1,0 +1,217 @@
+"""The training loop: one epoch, and the epochs of a run with their checkpoints."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from ..metrics.pck import heatmap_accuracy
+from .batch import final_output, normalise
+from .checkpoint import CheckpointError, load_weights, save_atomically
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; what was saved before stays as it is."""
+
+
+@dataclass
+class StepReport:
+    """What an observer is told every PRINT_FREQ steps; losses and speeds are means since the last report."""
+
+    epoch: int
+    step: int  # steps done in this epoch
+    steps: int  # steps of an epoch
+    loss: float
+    accuracy: float
+    learning_rate: float
+    samples_per_second: float
+    loading_share: float  # of the time, spent waiting for the loader
+    batch: dict[str, Tensor]
+    target: Tensor
+    output: Tensor
+
+
+class TrainingObserver(Protocol):
+    """What the loops tell the outside world."""
+
+    def on_step(self) -> None: ...
+
+    def on_report(self, report: StepReport) -> None: ...
+
+    def on_epoch(self, epoch: int, score: float, is_best: bool) -> None: ...
+
+
+@dataclass
+class _Meter:
+    """Sums since the last report. They stay on the device, so that only a report waits for it."""
+
+    device: torch.device
+    loss: Tensor = field(init=False)
+    accuracy: Tensor = field(init=False)
+    weight: Tensor = field(init=False)
+    samples: int = 0
+    waited: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.loss, self.accuracy, self.weight = torch.zeros(3, device=self.device, dtype=torch.float64).unbind()
+
+    def add(self, loss: Tensor, accuracy: Any, samples: int) -> None:
+        self.loss = self.loss + loss.detach() * samples
+        self.accuracy = self.accuracy + accuracy.mean * accuracy.count
+        self.weight = self.weight + accuracy.count
+        self.samples += samples
+
+
+def train_one_epoch(
+    model: nn.Module,
+    loader: DataLoader,
+    codec: Any,
+    loss_fn: Callable[..., Tensor],
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    device: torch.device,
+    epoch: int,
+    observer: TrainingObserver,
+    report_every: int = 100,
+) -> None:
+    """One pass over `loader`.
+
+    Raises:
+        TrainingError: the loss became infinite or NaN; noticed at the next report, before anything is saved.
+    """
+    model.train()
+    steps = len(loader)
+    meter, first_bad = _Meter(device), torch.full((), -1, device=device)
+    ready = time.perf_counter()
+    for step, batch in enumerate(loader, start=1):
+        meter.waited += time.perf_counter() - ready
+        images = normalise(batch["crop"], device)
+        keypoints, visible = (batch[key].to(device, non_blocking=True) for key in ("keypoints_input", "visible"))
+        target, weight = codec.encode(keypoints, visible)
+        output = model(images)
+        loss = loss_fn(output, target, weight)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        learning_rate = scheduler.get_last_lr()[0]
+        scheduler.step()
+        heatmaps = final_output(output).detach()
+        per_joint = codec.channels_per_joint
+        meter.add(loss, heatmap_accuracy(heatmaps[:, ::per_joint], target[:, ::per_joint]), len(images))
+        first_bad = torch.where((first_bad < 0) & ~loss.detach().isfinite(), step, first_bad)
+        observer.on_step()
+        if step % report_every == 0 or step == steps:
+            _stop_if_bad(int(first_bad), epoch, learning_rate)
+            observer.on_report(_report(meter, epoch, step, steps, learning_rate, batch, target, heatmaps))
+            meter = _Meter(device)
+        ready = time.perf_counter()
+
+
+def _stop_if_bad(step: int, epoch: int, learning_rate: float) -> None:
+    if step >= 0:
+        raise TrainingError(
+            f"the loss is not finite since step {step} of epoch {epoch} (learning rate {learning_rate:g}); lower "
+            "TRAIN.LR or raise TRAIN.WARMUP_ITERS, then start again: checkpoint.pth holds the epoch before"
+        )
+
+
+def _report(
+    meter: _Meter,
+    epoch: int,
+    step: int,
+    steps: int,
+    rate: float,
+    batch: dict[str, Tensor],
+    target: Tensor,
+    output: Tensor,
+) -> StepReport:
+    loss, accuracy = float(meter.loss) / meter.samples, float(meter.accuracy) / max(float(meter.weight), 1.0)
+    seconds = max(time.perf_counter() - meter.started, 1e-9)
+    return StepReport(
+        epoch, step, steps, loss, accuracy, rate, meter.samples / seconds, meter.waited / seconds, batch, target, output
+    )
+
+
+@dataclass
+class TrainingState:
+    """Everything that a run continues from."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    description: dict[str, Any]  # stored in every weight file: architecture, codec, sizes
+    epoch: int = 0  # the next one
+    best_score: float = -1.0
+
+    def save(self, path: Path) -> None:
+        """Writes the whole state atomically."""
+        content = {
+            **self.description,
+            "epoch": self.epoch,
+            "best_score": self.best_score,
+            "state_dict": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "random_state": torch.get_rng_state(),
+            "cuda_random_state": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        save_atomically(content, path)
+
+    def save_weights(self, path: Path) -> None:
+        """Writes the weights and what they are for."""
+        save_atomically({**self.description, "epoch": self.epoch, "state_dict": self.model.state_dict()}, path)
+
+    def resume(self, path: Path) -> None:
+        """Continues from a file of `save`; a CheckpointError where it is none or belongs to another model."""
+        content = load_weights(self.model, path)
+        if "optimizer" not in content or "scheduler" not in content:
+            raise CheckpointError(
+                f"{path}: holds weights but no optimizer; resume from a checkpoint.pth, or give the file as "
+                "MODEL.PRETRAINED and set AUTO_RESUME False"
+            )
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scheduler.load_state_dict(content["scheduler"])
+        self.epoch, self.best_score = content["epoch"], content["best_score"]
+        torch.set_rng_state(content["random_state"])
+        if torch.cuda.is_available() and len(content["cuda_random_state"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(content["cuda_random_state"])
+
+
+def fit(
+    state: TrainingState,
+    loader: DataLoader,
+    codec: Any,
+    loss_fn: Callable[..., Tensor],
+    validate: Callable[[int], float],
+    folder: Path,
+    end_epoch: int,
+    device: torch.device,
+    observer: TrainingObserver,
+    report_every: int = 100,
+) -> None:
+    """Trains from `state.epoch` to `end_epoch`, scoring after every epoch.
+
+    `validate(epoch)` gives the score, higher is better. `loader.sampler` takes the epoch in its attribute `epoch`.
+    Writes checkpoint.pth every epoch, model_best.pth at every new best score and final_state.pth at the end.
+    """
+    for epoch in range(state.epoch, end_epoch):
+        loader.sampler.epoch = epoch  # type: ignore[union-attr]
+        train_one_epoch(
+            state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer, report_every
+        )
+        score = validate(epoch)
+        is_best = score > state.best_score
+        state.epoch, state.best_score = epoch + 1, max(score, state.best_score)
+        if is_best:
+            state.save_weights(folder / "model_best.pth")
+        state.save(folder / "checkpoint.pth")
+        observer.on_epoch(epoch, score, is_best)
+    state.save_weights(folder / "final_state.pth")

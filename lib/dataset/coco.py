@@ -1,0 +1,160 @@
+"""COCO keypoint files -> records, in HRNet's folder layout.
+
+ROOT/images/<set>/000000000139.jpg               or ROOT/images/<set>.zip
+ROOT/annotations/person_keypoints_<set>.json
+ROOT/person_detection_results/....json           detections, COCO results format
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.geometry import box_to_center_scale, clip_boxes
+from .records import DataError, Records
+
+logger = logging.getLogger(__name__)
+
+PERSON = 1  # category id
+
+
+def annotation_path(root: Path, image_set: str) -> Path:
+    """ROOT/annotations/person_keypoints_<set>.json."""
+    return root / "annotations" / f"person_keypoints_{image_set}.json"
+
+
+def read_json(path: Path, fix: str) -> Any:
+    """The content of a JSON file; a DataError that ends with `fix` where there is none."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; {fix}")
+    try:
+        return json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not valid JSON ({error}); fetch or write the file again") from None
+
+
+def read_annotations(path: Path, num_joints: int) -> dict[str, Any]:
+    """A COCO keypoint annotation file, checked for what the readers need.
+
+    Raises:
+        DataError: missing or broken file, no images, annotations without keypoints or with another number of them.
+    """
+    content = read_json(path, "put the annotations there, or set DATASET.ROOT or the name of the set")
+    if not isinstance(content, dict) or not content.get("images") or "annotations" not in content:
+        raise DataError(f"{path}: expected a COCO file with 'images' and 'annotations'")
+    for number, annotation in enumerate(content["annotations"]):
+        missing = [key for key in ("id", "image_id", "bbox", "area", "keypoints") if key not in annotation]
+        name = f"annotation {annotation.get('id', f'number {number}')} (image {annotation.get('image_id', 'unknown')})"
+        if missing:
+            raise DataError(
+                f"{path}: {name} has no {missing[0]!r}; expected COCO keypoint annotations, i.e. the file "
+                "person_keypoints_<set>.json rather than instances_<set>.json"
+            )
+        if len(annotation["keypoints"]) != 3 * num_joints:
+            raise DataError(
+                f"{path}: {name} has {len(annotation['keypoints'])} keypoint numbers, but MODEL.NUM_JOINTS "
+                f"{num_joints} needs {3 * num_joints} (x, y, v each); set MODEL.NUM_JOINTS to fit the data"
+            )
+    return content
+
+
+def annotated_people(content: dict[str, Any], num_joints: int, aspect_ratio: float, inclusive: bool = False) -> Records:
+    """Everybody with a usable box and at least one labelled keypoint, in the forks' order.
+
+    Left out, as HRNet's reader does: crowds, boxes without area after clipping to the image, areas of 0, people
+    without keypoints, categories other than person. `inclusive` is DarkPose's box convention.
+    """
+    images = content["images"]
+    position = {image["id"]: i for i, image in enumerate(images)}
+    people = [a for a in content["annotations"] if _is_candidate(a) and a["image_id"] in position]
+    people.sort(key=lambda a: position[a["image_id"]])  # stable: the file's order within an image
+    index = np.array([position[a["image_id"]] for a in people], np.int64)
+    sizes = np.array([(image["width"], image["height"]) for image in images], np.float64)
+    boxes = np.array([a["bbox"][:4] for a in people], np.float64).reshape(-1, 4)
+    boxes, valid = clip_boxes(boxes, sizes[index].reshape(-1, 2), inclusive=inclusive)
+    keypoints = np.array([a["keypoints"] for a in people], np.float64).reshape(-1, num_joints, 3)[valid]
+    center, scale = box_to_center_scale(boxes[valid], aspect_ratio, inclusive=inclusive)
+    visible = np.minimum(keypoints[..., 2], 1).astype(np.float32)
+    return Records(
+        *_image_arrays(images), index[valid], center, scale, keypoints[..., :2], visible, np.ones(len(center))
+    )
+
+
+def _is_candidate(annotation: dict[str, Any]) -> bool:
+    return (
+        not annotation.get("iscrowd", 0)
+        and annotation["area"] > 0
+        and annotation.get("category_id", PERSON) == PERSON
+        and max(annotation["keypoints"]) > 0
+    )
+
+
+def detected_people(
+    content: dict[str, Any],
+    detections: Sequence[dict[str, Any]],
+    source: Path,
+    num_joints: int,
+    aspect_ratio: float,
+    score_threshold: float = 0.0,
+    inclusive: bool = False,
+) -> Records:
+    """The detections of persons with at least that score, in the file's order; boxes are not clipped, as in the forks.
+
+    Raises:
+        DataError: the file is empty, a detection lacks a field, or none of them is on an image of the annotations.
+    """
+    if not isinstance(detections, list) or not detections:
+        raise DataError(f"{source}: no detections in the file; give one with boxes, or TEST.USE_GT_BBOX True")
+    for number, detection in enumerate(detections):
+        missing = [key for key in ("image_id", "bbox", "score") if key not in detection]
+        if missing:
+            raise DataError(f"{source}: detection number {number} has no {missing[0]!r}; expected COCO results format")
+    position = {image["id"]: i for i, image in enumerate(content["images"])}
+    people = [d for d in detections if d.get("category_id", PERSON) == PERSON and d["score"] >= score_threshold]
+    kept = [d for d in people if d["image_id"] in position]
+    if not kept:
+        raise DataError(
+            f"{source}: none of its {len(people)} detections of persons with score >= {score_threshold} is on an image "
+            "of the annotations; give the detections of this split, or lower TEST.IMAGE_THRE"
+        )
+    if len(kept) < len(people):
+        logger.warning(
+            "%s: %d of %d detections are on other images; left out", source, len(people) - len(kept), len(people)
+        )
+    index = np.array([position[d["image_id"]] for d in kept], np.int64)
+    center, scale = box_to_center_scale(
+        np.array([d["bbox"][:4] for d in kept], np.float64), aspect_ratio, inclusive=inclusive
+    )
+    count = len(kept)
+    return Records(
+        *_image_arrays(content["images"]),
+        index,
+        center,
+        scale,
+        np.zeros((count, num_joints, 2)),
+        np.ones((count, num_joints), np.float32),
+        np.array([d["score"] for d in kept], np.float64),
+    )
+
+
+def _image_arrays(images: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    names = [image.get("file_name") or f"{image['id']:012d}.jpg" for image in images]
+    return np.array(names), np.array([image["id"] for image in images], np.int64)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's content: what tells two detection files apart."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    """hashlib.file_digest for Python 3.10."""
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

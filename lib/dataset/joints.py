@@ -1,0 +1,141 @@
+"""Records -> crops: the torch data sets.
+
+Training gives one augmented crop a sample; testing gives all crops of an image at once, so that each image is read
+and decoded once. Crops are uint8; normalisation and heatmap targets are made on the training device.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..utils.geometry import compose, crop_image, mirror_matrix, transform_points
+from .augment import Augmentation, mirror_keypoints, vary_box
+from .images import ImageFolder
+from .records import Records
+from .skeletons import Skeleton
+
+
+class CropCodec(Protocol):
+    """What the data sets need of a codec."""
+
+    input_size: tuple[int, int]
+    inclusive_boxes: bool
+
+    def warp_matrix(self, center: np.ndarray, scale: np.ndarray, rotation: float = 0.0) -> np.ndarray: ...
+
+
+class TrainingCrops(Dataset):
+    """One augmented crop for each person.
+
+    An item is asked for as (epoch, index): its augmentation is drawn from (seed, epoch, index) alone, so that it
+    depends neither on the number of loading processes nor on where a run was interrupted.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        images: ImageFolder,
+        codec: CropCodec,
+        skeleton: Skeleton,
+        augmentation: Augmentation,
+        color_rgb: bool = False,
+        seed: int = 0,
+    ):
+        self.records, self.images, self.codec, self.skeleton = records, images, codec, skeleton
+        self.augmentation, self.color_rgb, self.seed = augmentation, color_rgb, seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """crop (H, W, 3) uint8, keypoints_input (K, 2) float32 in input px, visible (K,) float32, index."""
+        epoch, index = key
+        people = self.records
+        rng = np.random.default_rng((self.seed, epoch, index))
+        keypoints, visible = people.keypoints[index], people.visible[index]
+        width, height = self.codec.input_size
+        center, scale, rotation, flip = vary_box(
+            people.center[index], people.scale[index], keypoints, visible, self.skeleton.upper_body, width / height,
+            self.augmentation, rng, self.codec.inclusive_boxes,
+        )  # fmt: skip
+        image = self.images.read(str(people.image_names[people.image_index[index]]))
+        mirror = None
+        if flip:
+            # The mirror image is never made: mirroring is one more factor of the crop's affine map.
+            image_width = image.shape[1]
+            keypoints, visible = mirror_keypoints(keypoints, visible, image_width, self.skeleton.flip_pairs)
+            center = np.array([image_width - center[0] - 1, center[1]], center.dtype)
+            mirror = mirror_matrix(image_width)
+        matrix = self.codec.warp_matrix(center, scale, rotation)
+        crop = crop_image(image, matrix if mirror is None else compose(matrix, mirror), self.codec.input_size)
+        if self.color_rgb:
+            crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
+        keypoints_input = transform_points(keypoints, matrix) * (visible > 0)[:, None]
+        return {
+            "crop": crop,
+            "keypoints_input": keypoints_input.astype(np.float32),
+            "visible": visible.astype(np.float32),
+            "index": index,
+        }
+
+
+class TestCrops(Dataset):
+    """All crops of one image an item; only images with at least one box.
+
+    `ground_truth` is the content of the annotation file that predictions are scored against; `boxes` says in words
+    where the boxes come from, for the report.
+    """
+
+    __test__ = False  # no test, whatever pytest thinks of the name
+
+    def __init__(
+        self,
+        records: Records,
+        images: ImageFolder,
+        codec: CropCodec,
+        skeleton: Skeleton,
+        color_rgb: bool = False,
+        ground_truth: dict[str, Any] | None = None,
+        boxes: str = "",
+    ):
+        self.records, self.images, self.codec, self.skeleton = records, images, codec, skeleton
+        self.color_rgb, self.ground_truth, self.boxes = color_rgb, ground_truth, boxes
+        by_image = np.argsort(records.image_index, kind="stable")
+        self.image_positions, starts = np.unique(records.image_index[by_image], return_index=True)
+        self.groups = np.split(by_image, starts[1:]) if len(by_image) else []
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Crops of each item."""
+        return [len(group) for group in self.groups]
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        """crop (n, H, W, 3) uint8, keypoints_input (n, K, 2), visible (n, K), index (n,) of the records."""
+        people, indices = self.records, self.groups[number]
+        image = self.images.read(str(people.image_names[self.image_positions[number]]))
+        width, height = self.codec.input_size
+        crops = np.empty((len(indices), height, width, 3), np.uint8)
+        keypoints_input = np.empty((len(indices), *people.keypoints.shape[1:]), np.float32)
+        for place, index in enumerate(indices):
+            matrix = self.codec.warp_matrix(people.center[index], people.scale[index])
+            crop = crop_image(image, matrix, self.codec.input_size)
+            crops[place] = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) if self.color_rgb else crop
+            keypoints_input[place] = transform_points(people.keypoints[index], matrix)
+        return {
+            "crop": torch.from_numpy(crops),
+            "keypoints_input": torch.from_numpy(keypoints_input),
+            "visible": torch.from_numpy(people.visible[indices]),
+            "index": torch.from_numpy(indices),
+        }
+
+
+def join_images(items: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """One batch of the items of several images: every entry joined along its first axis."""
+    return {key: torch.cat([item[key] for item in items]) for key in items[0]}

@@ -1,0 +1,69 @@
+"""Data sets -> loaders: order, batches and processes."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import DataLoader, Sampler
+
+from .joints import TestCrops, TrainingCrops, join_images
+
+
+class EpochSampler(Sampler):
+    """(epoch, index) of every sample in an order that (seed, epoch) alone decides, so that a resumed run goes on alike.
+
+    Set `epoch` before each pass.
+    """
+
+    def __init__(self, size: int, shuffle: bool, seed: int):
+        self.size, self.shuffle, self.seed, self.epoch = size, shuffle, seed, 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = (
+            np.random.default_rng((self.seed, self.epoch)).permutation(self.size) if self.shuffle else range(self.size)
+        )
+        return ((self.epoch, int(index)) for index in order)
+
+
+def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
+    """Consecutive positions in groups whose sizes sum to at most `capacity`; a larger one stands alone.
+
+    >>> pack([2, 3, 4, 9, 1], 6)
+    [[0, 1], [2], [3], [4]]
+    """
+    groups: list[list[int]] = []
+    filled = capacity
+    for position, size in enumerate(sizes):
+        if filled + size > capacity:
+            groups.append([])
+            filled = 0
+        groups[-1].append(position)
+        filled += size
+    return groups
+
+
+def training_loader(
+    dataset: TrainingCrops, batch_size: int, shuffle: bool, workers: int, seed: int, pin_memory: bool = False
+) -> DataLoader:
+    """Batches of crops; its `sampler` is an EpochSampler. The last batch may be smaller, as in the forks."""
+    sampler = EpochSampler(len(dataset), shuffle, seed)
+    return DataLoader(
+        dataset, batch_size, sampler=sampler, num_workers=workers, pin_memory=pin_memory, persistent_workers=workers > 0
+    )
+
+
+def test_loader(dataset: TestCrops, batch_size: int, workers: int, pin_memory: bool = False) -> DataLoader:
+    """Batches of whole images with about `batch_size` crops; an image with more makes a larger batch."""
+    return DataLoader(
+        dataset,
+        batch_sampler=pack(dataset.sizes, batch_size),
+        num_workers=workers,
+        pin_memory=pin_memory,
+        collate_fn=join_images,
+        persistent_workers=workers > 0,
+    )
+
+
+test_loader.__test__ = False  # type: ignore[attr-defined]

@@ -1,0 +1,49 @@
+"""What a data set's keypoints are: names, mirror partners, limbs, and the constants of its metric."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The keypoints of one data set, K of them.
+
+    Attributes:
+        names: K names; "left" is the person's own left.
+        flip_pairs: index pairs that change places in a mirrored image.
+        limbs: index pairs to draw a line between.
+        upper_body: indices that half-body augmentation takes for the upper half; the rest is the lower.
+        sigmas: K constants of OKS (COCO's `kpt_oks_sigmas`), relative to the square root of the person's area.
+        joint_weights: K weights of LOSS.USE_DIFFERENT_JOINTS_WEIGHT.
+    """
+
+    names: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    limbs: tuple[tuple[int, int], ...]
+    upper_body: tuple[int, ...]
+    sigmas: tuple[float, ...]
+    joint_weights: tuple[float, ...]
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.names)
+
+
+COCO = Skeleton(
+    names=(
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+        "right_ankle",
+    ),
+    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+    limbs=(
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+    ),
+    upper_body=tuple(range(11)),
+    sigmas=(
+        0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,
+        0.089, 0.089,
+    ),
+    # HRNet's weights: the further out on a limb, the harder.
+    joint_weights=(1.0,) * 7 + (1.2, 1.2, 1.5, 1.5, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5),
+)  # fmt: skip

@@ -1,0 +1,166 @@
+"""What is shown while a network trains or predicts: progress, log lines, TensorBoard, pictures."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from .pictures import heatmap_sheet, save_picture, skeleton_sheet
+from .run import Board
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PictureKinds:
+    """Which contact sheets are written; the keys of the same names under DEBUG."""
+
+    images_gt: bool = False
+    images_pred: bool = False
+    heatmaps_gt: bool = False
+    heatmaps_pred: bool = False
+
+
+class Painter:
+    """Batches as contact sheets.
+
+    `to_input` maps keypoints from heatmap to input px; `rgb` says in which order the crops' channels are.
+    """
+
+    def __init__(self, skeleton: Any, codec: Any, rgb: bool, kinds: PictureKinds = PictureKinds()):  # noqa: B008
+        self.skeleton, self.codec, self.rgb, self.kinds = skeleton, codec, rgb, kinds
+
+    def predictions(self, batch: Mapping[str, Tensor], keypoints_heatmap: Tensor, scores: Tensor) -> np.ndarray:
+        """Crops with the predicted skeletons; joints with a score above 0 are drawn."""
+        keypoints = self.codec.to_input(keypoints_heatmap)
+        return self._skeletons(batch, _array(keypoints), _array(scores > 0))
+
+    def annotations(self, batch: Mapping[str, Tensor]) -> np.ndarray:
+        """Crops with the annotated skeletons."""
+        return self._skeletons(batch, _array(batch["keypoints_input"]), _array(batch["visible"]))
+
+    def save(self, folder: Path, prefix: str, batch: Mapping[str, Tensor], target: Tensor, output: Tensor) -> None:
+        """Writes the wanted sheets: <prefix>_gt.jpg, _pred.jpg, _hm_gt.jpg, _hm_pred.jpg, the forks' names."""
+        keypoints, scores = self.codec.decode(output.float())
+        annotated = batch["keypoints_input"].to(keypoints.device)
+        sheets: dict[str, tuple[bool, Callable[[], np.ndarray]]] = {
+            "gt": (self.kinds.images_gt, lambda: self.annotations(batch)),
+            "pred": (self.kinds.images_pred, lambda: self.predictions(batch, keypoints, scores)),
+            "hm_gt": (self.kinds.heatmaps_gt, lambda: self._heatmaps(batch, target, annotated)),
+            "hm_pred": (
+                self.kinds.heatmaps_pred,
+                lambda: self._heatmaps(batch, output, self.codec.to_input(keypoints)),
+            ),
+        }
+        for ending, (wanted, draw) in sheets.items():
+            if wanted:
+                save_picture(folder / f"{prefix}_{ending}.jpg", draw())
+
+    def _skeletons(self, batch: Mapping[str, Tensor], keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        return skeleton_sheet(self._crops(batch), keypoints, visible, self.skeleton.limbs, self.skeleton.names)
+
+    def _heatmaps(self, batch: Mapping[str, Tensor], maps: Tensor, keypoints: Tensor) -> np.ndarray:
+        confidence = maps[:, :: self.codec.channels_per_joint]
+        return heatmap_sheet(self._crops(batch), _array(confidence), _array(keypoints), self.skeleton.names)
+
+    def _crops(self, batch: Mapping[str, Tensor]) -> np.ndarray:
+        crops = _array(batch["crop"])
+        return crops[..., ::-1] if self.rgb else crops
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
+
+
+class TrainingReporter:
+    """Follows a training: a progress bar on a terminal, plain lines elsewhere, TensorBoard, pictures."""
+
+    def __init__(self, board: Board, painter: Painter, folder: Path, first_epoch: int, epochs: int, steps: int):
+        self.board, self.painter, self.folder, self.steps = board, painter, folder, steps
+        self.on_terminal = sys.stderr.isatty()
+        total, done = epochs * steps, first_epoch * steps
+        self.bar = tqdm(total=total, initial=done, unit="step", disable=not self.on_terminal, dynamic_ncols=True)
+
+    def on_step(self) -> None:
+        """One training step is done."""
+        self.bar.update()
+
+    def on_report(self, report: Any) -> None:
+        """Figures since the last report; see core.train.StepReport."""
+        self._log(
+            f"epoch {report.epoch} step {report.step}/{report.steps}  loss {report.loss:.3e}  accuracy "
+            f"{report.accuracy:.3f}  rate {report.learning_rate:.2e}  {report.samples_per_second:.1f} samples/s, "
+            f"{report.loading_share:.0%} waiting for data"
+        )
+        step = report.epoch * report.steps + report.step
+        self.board.scalars(
+            {
+                "train/loss": report.loss,
+                "train/accuracy": report.accuracy,
+                "train/learning_rate": report.learning_rate,
+                "train/samples_per_second": report.samples_per_second,
+            },
+            step,
+        )
+        if any(vars(self.painter.kinds).values()):
+            prefix = f"train_{report.epoch}_{report.step}"
+            self.painter.save(self.folder / "pictures", prefix, report.batch, report.target, report.output)
+
+    def on_scores(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """Scores of the validation after `epoch`, at the end of its steps."""
+        self.board.scalars({f"valid/{name}": value for name, value in scores.items()}, (epoch + 1) * self.steps)
+
+    def on_picture(self, epoch: int, name: str, image: np.ndarray) -> None:
+        """A picture from the validation after `epoch`."""
+        self.board.picture(name, image, (epoch + 1) * self.steps)
+
+    def on_epoch(self, epoch: int, score: float, is_best: bool) -> None:
+        """An epoch is done and saved."""
+        self._log(f"epoch {epoch} done: AP {score:.4f}{', the best so far' if is_best else ''}")
+
+    def close(self) -> None:
+        """Ends the progress bar and writes what TensorBoard has not."""
+        self.bar.close()
+        self.board.close()
+
+    def _log(self, line: str) -> None:
+        with logging_redirect_tqdm() if self.on_terminal else _nothing():
+            logger.info(line)
+
+
+class PredictionReporter:
+    """Follows a prediction: a progress bar, the pictures asked for, and one sheet of predictions kept in `sheet`."""
+
+    def __init__(self, painter: Painter, codec: Any, total: int, folder: Path, prefix: str, picture_every: int):
+        self.painter, self.codec, self.folder, self.prefix = painter, codec, folder, prefix
+        self.picture_every, self.batches = picture_every, 0
+        self.sheet: np.ndarray | None = None
+        self.bar = tqdm(total=total, unit="crop", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+
+    def __call__(self, batch: dict[str, Tensor], output: Tensor, keypoints: Tensor, scores: Tensor) -> None:
+        """One batch is predicted; see core.predict.BatchObserver."""
+        if self.sheet is None:
+            self.sheet = self.painter.predictions(batch, keypoints, scores)
+        if self.batches % self.picture_every == 0 and any(vars(self.painter.kinds).values()):
+            visible = batch["visible"].to(output.device)
+            with torch.no_grad():
+                target, _ = self.codec.encode(batch["keypoints_input"].to(output.device), visible)
+            self.painter.save(self.folder / "pictures", f"{self.prefix}_{self.batches}", batch, target, output)
+        self.batches += 1
+        self.bar.update(len(output))
+        if self.bar.n >= (self.bar.total or 0):
+            self.bar.close()
+
+
+class _nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exception: Any) -> None: ...

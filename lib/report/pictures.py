@@ -1,0 +1,107 @@
+"""Contact sheets: crops with skeletons, and heatmaps over crops. Images are (H, W, 3) uint8 BGR."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+_LEFT, _RIGHT, _MIDDLE, _DARK = (80, 160, 255), (255, 170, 60), (90, 230, 90), (20, 20, 20)
+_SUBPIXEL_BITS = 4
+
+
+def draw_skeleton(
+    image: np.ndarray,
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    limbs: Sequence[tuple[int, int]],
+    names: Sequence[str],
+) -> np.ndarray:
+    """A copy of `image` with the keypoints (K, 2), px, and limbs between those with `visible` > 0.
+
+    The person's left is orange, the right blue, what is neither green.
+    """
+    canvas = image.copy()
+    colours = [_colour(name) for name in names]
+    shown = (visible > 0) & np.isfinite(keypoints).all(axis=1)
+    points = np.round(np.where(shown[:, None], keypoints, 0) * 2**_SUBPIXEL_BITS).astype(int)
+    width = max(1, round(max(image.shape[:2]) / 128))
+    for first, second in limbs:
+        if shown[first] and shown[second]:
+            ends = tuple(points[first]), tuple(points[second])
+            colour = colours[first] if colours[first] == colours[second] else _MIDDLE
+            cv2.line(canvas, *ends, _DARK, width + 2, cv2.LINE_AA, _SUBPIXEL_BITS)
+            cv2.line(canvas, *ends, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for joint in np.flatnonzero(shown):
+        radius = (width + 1) * 2**_SUBPIXEL_BITS
+        cv2.circle(canvas, tuple(points[joint]), radius, colours[joint], -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.circle(canvas, tuple(points[joint]), radius, _DARK, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return canvas
+
+
+def _colour(name: str) -> tuple[int, int, int]:
+    side = name.lower()
+    return _LEFT if side.startswith("left") else _RIGHT if side.startswith("right") else _MIDDLE
+
+
+def overlay_heatmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    """`heatmap` (h, w), 0 to 1, as colours over `image`."""
+    height, width = image.shape[:2]
+    scaled = cv2.resize(heatmap.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    colours = cv2.applyColorMap((np.clip(scaled, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_JET)
+    return cv2.addWeighted(image, 0.4, colours, 0.6, 0)
+
+
+def tile(images: Sequence[np.ndarray], columns: int, gap: int = 2) -> np.ndarray:
+    """Images of one size in a grid, row by row."""
+    height, width = images[0].shape[:2]
+    rows = math.ceil(len(images) / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for number, image in enumerate(images):
+        top, left = gap + number // columns * (height + gap), gap + number % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def skeleton_sheet(
+    crops: np.ndarray,
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    limbs: Sequence[tuple[int, int]],
+    names: Sequence[str],
+    columns: int = 8,
+) -> np.ndarray:
+    """Crops (B, H, W, 3) with keypoints (B, K, 2) in crop px, side by side."""
+    drawn = [
+        draw_skeleton(crop, points, seen, limbs, names)
+        for crop, points, seen in zip(crops, keypoints, visible, strict=True)
+    ]
+    return tile(drawn, min(columns, len(drawn)))
+
+
+def heatmap_sheet(
+    crops: np.ndarray, heatmaps: np.ndarray, keypoints: np.ndarray, names: Sequence[str], persons: int = 8
+) -> np.ndarray:
+    """A row for each of the first crops: the crop, then each joint's heatmap (B, K, h, w) over it with its name.
+
+    `keypoints` (B, K, 2) in crop px are marked by a cross.
+    """
+    cells = []
+    for crop, maps, points in list(zip(crops, heatmaps, keypoints, strict=True))[:persons]:
+        cells.append(crop)
+        for heatmap, point, name in zip(maps, points, names, strict=True):
+            cell = overlay_heatmap(crop, heatmap)
+            if np.isfinite(point).all():
+                centre = tuple(int(round(value)) for value in point)
+                cv2.drawMarker(cell, centre, (255, 255, 255), cv2.MARKER_CROSS, 7, 1, cv2.LINE_AA)
+            cv2.putText(cell, name, (2, 9), cv2.FONT_HERSHEY_SIMPLEX, 0.3, (255, 255, 255), 1, cv2.LINE_AA)
+            cells.append(cell)
+    return tile(cells, 1 + len(names))
+
+
+def save_picture(path: Path, image: np.ndarray) -> None:
+    """Writes a picture; an OSError where that fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), image):
+        raise OSError(f"{path}: the picture could not be written")

@@ -1,0 +1,28 @@
+"""Reading heatmaps."""
+
+import torch
+from torch import Tensor
+
+
+def argmax_2d(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Position and value of the maximum of every heatmap.
+
+    Args:
+        heatmaps: (B,K,h,w), any device and float type.
+
+    Returns:
+        keypoints (B,K,2), x and y in heatmap px, at least float32; (0, 0) where the maximum is <= 0. Among equal maxima
+        the first in row-major order counts, on every device (`torch.max` over a dimension promises it).
+        scores (B,K), the maxima as they are, also where they are <= 0.
+
+    >>> heatmaps = torch.zeros(1, 1, 4, 5)
+    >>> heatmaps[0, 0, 2, 3] = 0.5
+    >>> argmax_2d(heatmaps)
+    (tensor([[[3., 2.]]]), tensor([[0.5000]]))
+    """
+    scores, indices = heatmaps.flatten(2).max(dim=2)
+    width = heatmaps.shape[3]
+    keypoints = torch.stack((indices % width, indices // width), dim=-1)
+    # float16 and bfloat16 do not hold every pixel index.
+    keypoints = keypoints.to(torch.promote_types(heatmaps.dtype, torch.float32))
+    return keypoints * (scores > 0).unsqueeze(-1), scores

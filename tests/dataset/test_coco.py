@@ -1,0 +1,132 @@
+"""COCO files -> records: the forks' filters and boxes, and mistakes named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from heatpose.dataset import coco
+from heatpose.dataset.records import DataError, select_consistent
+
+
+def annotation(**changes):
+    base = {
+        "id": 1, "image_id": 5, "category_id": 1, "iscrowd": 0, "area": 400.0, "bbox": [10, 10, 20, 40],
+        "keypoints": [15, 20, 2] * 17, "num_keypoints": 17,
+    }  # fmt: skip
+    return {**base, **changes}
+
+
+def content(*annotations, images=((5, 100, 80),)):
+    return {
+        "images": [{"id": i, "width": w, "height": h, "file_name": f"{i}.jpg"} for i, w, h in images],
+        "annotations": list(annotations),
+    }
+
+
+def people(*annotations, **kwargs):
+    return coco.annotated_people(content(*annotations, **kwargs), 17, 0.75)
+
+
+def test_box_is_clipped_widened_and_padded():
+    found = people(annotation(bbox=[-10, 10, 41, 61]))
+    # clipped: x 0..40 and y 10..70, one pixel less: 40 x 60; widened to 0.75: 45 x 60; padded by 1.25
+    assert found.center[0].tolist() == [20, 40]
+    assert found.scale[0].tolist() == [56.25, 75]
+    assert found.areas[0] == 56.25 * 75
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iscrowd": 1},
+        {"area": 0},
+        {"keypoints": [0] * 51},
+        {"bbox": [200, 10, 20, 20]},
+        {"category_id": 2},
+        {"image_id": 9},
+    ],
+)
+def test_people_the_forks_leave_out_are_left_out(change):
+    found = people(annotation(id=2, **change) if "id" not in change else annotation(**change), annotation(id=3))
+    assert len(found) == 1
+
+
+def test_visibility_is_0_or_1_and_order_follows_the_images():
+    low = annotation(id=1, image_id=7, keypoints=[1, 1, 1] + [15, 20, 2] * 15 + [0, 0, 0])
+    found = people(low, annotation(id=2), images=((5, 100, 80), (7, 90, 70)))
+    assert found.image_ids[found.image_index].tolist() == [5, 7]
+    assert found.visible[1].tolist() == [1] * 16 + [0]
+    assert found.image_names.tolist() == ["5.jpg", "7.jpg"]
+
+
+def test_detections_keep_their_order_and_unclipped_boxes(tmp_path):
+    detections = [
+        {"image_id": 5, "category_id": 1, "bbox": [-10, 0, 30, 40], "score": 0.9},
+        {"image_id": 5, "category_id": 3, "bbox": [0, 0, 30, 40], "score": 0.9},
+        {"image_id": 5, "category_id": 1, "bbox": [0, 0, 30, 40], "score": 0.1},
+        {"image_id": 5, "category_id": 1, "bbox": [0, 0, 30, 40], "score": 0.5},
+    ]
+    found = coco.detected_people(content(), detections, tmp_path, 17, 0.75, score_threshold=0.5)
+    assert found.box_scores.tolist() == [0.9, 0.5]
+    assert found.center.tolist() == [[5, 20], [15, 20]]
+    assert (found.keypoints == 0).all()
+
+
+def test_select_data_keeps_people_whose_keypoints_lie_around_the_box_centre():
+    inside, outside = annotation(keypoints=[20, 30, 2] * 17), annotation(id=2, keypoints=[60, 75, 2] * 17)
+    assert len(select_consistent(people(inside, outside))) == 1
+
+
+class TestMistakes:
+    def refusal(self, tmp_path, value):
+        path = tmp_path / "person_keypoints_val.json"
+        path.write_text(value if isinstance(value, str) else json.dumps(value))
+        with pytest.raises(DataError) as caught:
+            coco.read_annotations(path, 17)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+        return str(caught.value)
+
+    def test_no_keypoints(self, tmp_path):
+        broken = annotation(id=42)
+        del broken["keypoints"]
+        found = self.refusal(tmp_path, content(annotation(), broken))
+        assert "annotation 42 (image 5) has no 'keypoints'" in found
+        assert "person_keypoints" in found
+
+    def test_another_number_of_keypoints(self, tmp_path):
+        found = self.refusal(tmp_path, content(annotation(keypoints=[1, 1, 2] * 20)))
+        assert "60 keypoint numbers" in found
+        assert "MODEL.NUM_JOINTS" in found
+
+    def test_not_json_and_not_coco(self, tmp_path):
+        assert "not valid JSON" in self.refusal(tmp_path, "{")
+        assert "expected a COCO file" in self.refusal(tmp_path, [])
+
+    def test_empty_and_foreign_detections(self, tmp_path):
+        with pytest.raises(DataError, match="no detections"):
+            coco.detected_people(content(), [], tmp_path, 17, 0.75)
+        foreign = [{"image_id": 6, "category_id": 1, "bbox": [0, 0, 3, 4], "score": 0.9}]
+        with pytest.raises(DataError, match="none of its 1 detections"):
+            coco.detected_people(content(), foreign, tmp_path, 17, 0.75)
+        with pytest.raises(DataError, match="number 0 has no 'bbox'"):
+            coco.detected_people(content(), [{"image_id": 5, "score": 1}], tmp_path, 17, 0.75)
+
+
+@pytest.mark.parametrize(("fork", "inclusive"), [("hrnet", False), ("dark", True), ("udp", False)])
+@pytest.mark.parametrize("size", [(192, 256), (256, 256)])
+def test_records_of_the_forks_readers(golden, golden_dir, fork, inclusive, size):
+    arrays, (width, height) = golden(f"geometry_{fork}"), size
+    truth = coco.read_annotations(golden_dir / "synthetic_coco.json", 17)
+    found = coco.annotated_people(truth, 17, width / height, inclusive)
+    prefix = f"coco_db_{width}x{height}"
+    assert found.image_ids[found.image_index].tolist() == arrays[f"{prefix}/image_id"].tolist()
+    np.testing.assert_allclose(found.center, arrays[f"{prefix}/center"], atol=1e-4, rtol=0)
+    np.testing.assert_allclose(found.scale, arrays[f"{prefix}/scale"] * 200, rtol=1e-6)
+    if width == 192:
+        assert np.array_equal(found.keypoints, arrays[f"{prefix}/joints"][..., :2])
+        assert np.array_equal(found.visible, arrays[f"{prefix}/vis"][..., 0])
+    else:
+        kept = arrays[f"{prefix}/select_data_kept"]
+        assert np.array_equal(select_consistent(found).keypoints, found.keypoints[kept >= 0])

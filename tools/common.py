@@ -1,0 +1,123 @@
+"""What the command-line tools share: arguments, errors, devices, and scoring one model on one split."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from heatpose.config import load_config
+from heatpose.core.evaluate import CocoScorer, score_people
+from heatpose.core.predict import predict
+from heatpose.core.train import TrainingError
+from heatpose.dataset import build_dataset, test_loader
+from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
+
+logger = logging.getLogger(__name__)
+
+
+def parse_arguments(description: str, arguments: Sequence[str] | None = None) -> tuple[Any, Path]:
+    """The configuration and the path of its file."""
+    parser = argparse.ArgumentParser(
+        description=description, epilog="KEY VALUE pairs change keys of the configuration, e.g. TEST.USE_GT_BBOX False"
+    )
+    parser.add_argument("--cfg", required=True, help="experiment file (YAML)")
+    parser.add_argument("--modelDir", default="", help="folder for results, OUTPUT_DIR")
+    parser.add_argument("--logDir", default="", help="folder for TensorBoard events, LOG_DIR")
+    parser.add_argument("--dataDir", default="", help="folder that relative data and weight paths start from, DATA_DIR")
+    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="keys to change")
+    parsed = parser.parse_args(arguments)
+    folders = {"OUTPUT_DIR": parsed.modelDir, "LOG_DIR": parsed.logDir, "DATA_DIR": parsed.dataDir}
+    pairs = [word for key, value in folders.items() if value for word in (key, value)]
+    return load_config(parsed.cfg, [*pairs, *parsed.opts]), Path(parsed.cfg)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Calls `main`; a user's mistake (ValueError) ends in one line and exit code 2, a failed training in 1.
+
+    HEATPOSE_TRACEBACK=1 shows where it came from.
+    """
+    if os.environ.get("HEATPOSE_TRACEBACK"):
+        return main()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(_complain(error, 2))
+    except TrainingError as error:
+        sys.exit(_complain(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(_complain("interrupted; AUTO_RESUME True continues from the last finished epoch", 130))
+
+
+def _complain(error: object, code: int) -> int:
+    # An error from a loading process comes with that process's traceback; its last line is the error itself.
+    line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+    if "Original Traceback" in str(error):
+        line = line.split(": ", 1)[-1]
+    print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+def prepare_device(cfg: Any) -> torch.device:
+    """The device to compute on, with cuDNN and the seed set."""
+    cudnn = cfg.CUDNN
+    torch.backends.cudnn.benchmark = cudnn.BENCHMARK
+    torch.backends.cudnn.deterministic = cudnn.DETERMINISTIC
+    torch.backends.cudnn.enabled = cudnn.ENABLED
+    torch.manual_seed(cfg.SEED)
+    if not torch.cuda.is_available():
+        logger.info("no CUDA device: computing on the CPU with %d threads", torch.get_num_threads())
+        return torch.device("cpu")
+    if cfg.GPUS[0] >= torch.cuda.device_count():
+        raise ValueError(
+            f"GPUS is {list(cfg.GPUS)}, but there are {torch.cuda.device_count()} CUDA devices; set GPUS (0,)"
+        )
+    if len(cfg.GPUS) > 1:
+        logger.info(
+            "GPUS lists %d devices; this version computes on the first, so a step takes TRAIN.BATCH_SIZE_PER_GPU %d samples",
+            len(cfg.GPUS),
+            cfg.TRAIN.BATCH_SIZE_PER_GPU,
+        )
+    return torch.device("cuda", cfg.GPUS[0])
+
+
+def build_painter(cfg: Any, skeleton: Any, codec: Any) -> Painter:
+    """The painter of an experiment, with the pictures that DEBUG asks for."""
+    debug = cfg.DEBUG
+    kinds = PictureKinds(
+        debug.SAVE_BATCH_IMAGES_GT, debug.SAVE_BATCH_IMAGES_PRED, debug.SAVE_HEATMAPS_GT, debug.SAVE_HEATMAPS_PRED
+    )
+    return Painter(skeleton, codec, cfg.DATASET.COLOR_RGB, kinds if debug.DEBUG else PictureKinds())
+
+
+class Validator:
+    """Scores a model on the test split of an experiment, as often as asked."""
+
+    def __init__(self, cfg: Any, codec: Any, device: torch.device, folder: Path):
+        self.cfg, self.codec, self.device, self.folder = cfg, codec, device, folder
+        self.dataset = build_dataset(cfg, "test")
+        self.loader = test_loader(self.dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda")
+        self.scorer = CocoScorer(self.dataset.ground_truth, self.dataset.skeleton.sigmas)
+        self.painter = build_painter(cfg, self.dataset.skeleton, codec)
+        self.sheet: Any = None  # predictions of the first batch as a picture
+
+    @property
+    def boxes(self) -> str:
+        """Which boxes the crops are made of."""
+        return self.dataset.boxes
+
+    def score(self, model: torch.nn.Module, prefix: str) -> dict[str, float]:
+        """COCO's ten numbers; writes results/keypoints_<set>_results.json."""
+        test, records, skeleton = self.cfg.TEST, self.dataset.records, self.dataset.skeleton
+        reporter = PredictionReporter(self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ)
+        keypoints = predict(
+            model, self.loader, self.codec, records.center, records.scale, self.device, test.BATCH_SIZE_PER_GPU,
+            skeleton.flip_pairs if test.FLIP_TEST else None, reporter,
+        )  # fmt: skip
+        self.sheet = reporter.sheet
+        results = self.folder / "results" / f"keypoints_{self.cfg.DATASET.TEST_SET}_results.json"
+        return score_people(keypoints, records, self.scorer, test.IN_VIS_THRE, test.OKS_THRE, test.SOFT_NMS, results)

@@ -1,0 +1,104 @@
+"""Trains the network of an experiment and scores it after every epoch.
+
+python tools/train.py --cfg experiments/toy/hrnet.yaml
+python tools/train.py --cfg X.yaml TRAIN.LR 5e-4 AUTO_RESUME True
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import Validator, build_painter, parse_arguments, prepare_device, run
+
+from heatpose.codecs import build_codec
+from heatpose.config import data_path, dump_config
+from heatpose.core.checkpoint import load_pretrained
+from heatpose.core.loss import build_loss
+from heatpose.core.optim import build_optimizer, build_scheduler
+from heatpose.core.train import TrainingState, fit
+from heatpose.dataset import build_dataset, training_loader
+from heatpose.models import build_model
+from heatpose.report.observers import TrainingReporter
+from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config, save_run, start_logging
+from heatpose.report.summary import summarise
+from heatpose.report.tables import score_table
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    start_logging()
+    cfg, path = parse_arguments("Train the network of an experiment.")
+    folders = run_folders(cfg.OUTPUT_DIR, cfg.LOG_DIR, cfg.DATASET.DATASET, cfg.MODEL.NAME, file_name(path))
+    start_logging(folders.output, "train")
+    device = prepare_device(cfg)
+    save_config(folders.output, dump_config(cfg))
+    train(cfg, folders, device)
+
+
+def train(cfg: Any, folders: RunFolders, device: torch.device) -> None:
+    """One run: data, model, epochs, and the closing table."""
+    codec = build_codec(cfg)
+    dataset = build_dataset(cfg, "train")
+    validator = Validator(cfg, codec, device, folders.output)
+    logger.info("%d people to train on; scored on %s", len(dataset), validator.boxes)
+    loader = training_loader(
+        dataset, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
+    )
+    state = build_state(cfg, device, len(loader))
+    resume(cfg, state, folders.output)
+    reporter = TrainingReporter(
+        Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch,
+        cfg.TRAIN.END_EPOCH, len(loader),
+    )  # fmt: skip
+    scores: dict[str, float] = {}
+
+    def validate(epoch: int) -> float:
+        scores.update(validator.score(state.model, f"val_{epoch}"))
+        logger.info("\n%s", score_table(cfg.MODEL.NAME, scores))
+        reporter.on_scores(epoch, scores)
+        reporter.on_picture(epoch, "valid/predictions", validator.sheet)
+        return scores["AP"]
+
+    try:
+        fit(
+            state, loader, codec, build_loss(cfg), validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
+            cfg.PRINT_FREQ,
+        )  # fmt: skip
+    finally:
+        reporter.close()
+    logger.info("weights: %s", folders.output / "final_state.pth")
+    logger.info("\n%s\nboxes: %s", score_table(cfg.MODEL.NAME, scores), validator.boxes)
+    save_run(folders.output, "train", validator.boxes, scores)
+
+
+def build_state(cfg: Any, device: torch.device, steps_per_epoch: int) -> TrainingState:
+    """Model with its first weights, optimizer and schedule."""
+    model = build_model(cfg)
+    logger.info("%s: %s", cfg.MODEL.NAME, summarise(model, cfg.MODEL.IMAGE_SIZE))
+    if cfg.MODEL.PRETRAINED and cfg.MODEL.INIT_WEIGHTS:
+        layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ("*",))
+        logger.info(load_pretrained(model, data_path(cfg, cfg.MODEL.PRETRAINED), layers))
+    model.to(device, memory_format=torch.channels_last)
+    optimizer = build_optimizer(cfg, model.parameters())
+    description = {
+        "model": cfg.MODEL.NAME,
+        "codec": cfg.MODEL.CODEC,
+        "image_size": list(cfg.MODEL.IMAGE_SIZE),
+        "heatmap_size": list(cfg.MODEL.HEATMAP_SIZE),
+    }
+    scheduler = build_scheduler(cfg, optimizer, steps_per_epoch)
+    return TrainingState(model, optimizer, scheduler, description, epoch=cfg.TRAIN.BEGIN_EPOCH)
+
+
+def resume(cfg: Any, state: TrainingState, output: Path) -> None:
+    """Continues from the last checkpoint where AUTO_RESUME is set and there is one."""
+    path = data_path(cfg, cfg.TRAIN.CHECKPOINT) if cfg.TRAIN.CHECKPOINT else output / "checkpoint.pth"
+    if cfg.AUTO_RESUME and (cfg.TRAIN.CHECKPOINT or path.is_file()):
+        state.resume(path)
+        logger.info("resumed from %s: epoch %d, best AP so far %.4f", path, state.epoch, state.best_score)
+
+
+if __name__ == "__main__":
+    run(main)
