@@ -1,1 +1,53 @@
-"""."""
+"""Architectures: images (B,3,H,W) -> heatmaps (B,C,h,w).
+
+Adding a new architecture `my_net`:
+  1. write `my_net.py` with an `nn.Module` whose constructor takes plain arguments, under `@MODELS.register("my_net")`;
+  2. give it the class method `from_extra(extra, out_channels)`, which reads the keys of MODEL.EXTRA, and the static
+     method `output_stride(extra)`, input px per heatmap px;
+  3. import it below and list its keys in `config/defaults.py`, MODEL_EXTRA.
+The tests in `tests/models` run every registered architecture.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from ..codecs import channels_per_joint
+from .layers import init_weights
+from .lpn import LPN
+from .pose_hrnet import PoseHRNet
+from .pose_resnet import PoseResNet
+from .registry import MODELS
+
+__all__ = ["LPN", "MODELS", "PoseHRNet", "PoseResNet", "build_model", "output_stride"]
+
+
+def build_model(cfg: Any) -> nn.Module:
+    """The network that MODEL of `cfg` describes, with fresh weights.
+
+    Returns a module with forward(images (B,3,H,W), normalised, float) -> (B,C,h,w), where C is MODEL.NUM_JOINTS times
+    the channels that MODEL.CODEC keeps per joint (3 with udp_offset, otherwise 1). MODEL.INIT_WEIGHTS chooses the
+    initialisation of the papers' code; MODEL.PRETRAINED is not read here.
+
+    Raises:
+        ValueError: MODEL.NAME or a value of MODEL.EXTRA is unknown, or lists do not fit together.
+    """
+    # STYLE stands beside EXTRA in the files of the forks, although only pose_resnet has it.
+    extra = {**cfg.MODEL.EXTRA, "STYLE": cfg.MODEL.STYLE}
+    out_channels = cfg.MODEL.NUM_JOINTS * channels_per_joint(cfg.MODEL.CODEC)
+    architecture: Any = MODELS.get(cfg.MODEL.NAME)
+    model: nn.Module = architecture.from_extra(extra, out_channels)
+    if cfg.MODEL.INIT_WEIGHTS:
+        init_weights(model)
+    return model
+
+
+def output_stride(name: str, extra: Mapping[str, Any]) -> int:
+    """Input px per heatmap px of the architecture `name` with the settings `extra` (MODEL.EXTRA); builds nothing.
+
+    >>> output_stride("pose_resnet", {"NUM_DECONV_LAYERS": 3})
+    4
+    """
+    architecture: Any = MODELS.get(name)
+    return architecture.output_stride(extra)

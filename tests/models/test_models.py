@@ -1,0 +1,299 @@
+"""Every registered architecture: shapes, published sizes, the forks' state_dict keys and outputs, error messages."""
+
+import copy
+import gzip
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from easydict import EasyDict
+from torch import nn
+
+from heatpose.config.defaults import DEFAULTS, MODEL_EXTRA
+from heatpose.models import MODELS, build_model, output_stride
+from heatpose.models.layers import Bottleneck, deconv_head, init_weights
+from heatpose.models.lpn import GCBlock, SEBlock
+from heatpose.models.pose_hrnet import ExchangeModule, Stage
+
+
+def make_cfg(name="pose_resnet", joints=17, codec="gaussian", style="pytorch", **extra):
+    cfg = EasyDict(copy.deepcopy(DEFAULTS))
+    cfg.MODEL.update(NAME=name, NUM_JOINTS=joints, CODEC=codec, STYLE=style)
+    cfg.MODEL.EXTRA = EasyDict({**copy.deepcopy(MODEL_EXTRA[name]), **extra})
+    return cfg
+
+
+def hrnet_extra(width, **changes):
+    extra = copy.deepcopy(MODEL_EXTRA["pose_hrnet"])
+    for stage, branches in (("STAGE2", 2), ("STAGE3", 3), ("STAGE4", 4)):
+        extra[stage]["NUM_CHANNELS"] = [width * 2**i for i in range(branches)]
+    return {**extra, **changes}
+
+
+def tiny_hrnet_extra(**stage_changes):
+    extra = hrnet_extra(8, STAGE1={"NUM_BLOCKS": [1], "NUM_CHANNELS": [8]})
+    for stage in ("STAGE2", "STAGE3", "STAGE4"):
+        branches = extra[stage]["NUM_BRANCHES"]
+        extra[stage].update(NUM_MODULES=1, NUM_BLOCKS=[1] * branches, **stage_changes)
+    return extra
+
+
+SMALL = {
+    "pose_resnet": {"NUM_LAYERS": 18},
+    "pose_hrnet": tiny_hrnet_extra(),
+    "lpn": {"NUM_LAYERS": 50},
+}
+VARIANTS = [
+    ("pose_resnet", {"NUM_LAYERS": 18, "FINAL_CONV_KERNEL": 3, "DECONV_WITH_BIAS": True}),
+    (
+        "pose_resnet",
+        {"NUM_LAYERS": 18, "NUM_DECONV_LAYERS": 2, "NUM_DECONV_FILTERS": [32, 16], "NUM_DECONV_KERNELS": [3, 2]},
+    ),
+    ("pose_hrnet", tiny_hrnet_extra(BLOCK="BOTTLENECK")),
+    ("pose_hrnet", {**tiny_hrnet_extra(), "LAST_FUSION_EXPANSION": 4}),
+    ("lpn", {"ATTENTION": "SE"}),
+    ("lpn", {"ATTENTION": "none", "NUM_DECONV_FILTERS": [128, 48], "FINAL_CONV_KERNEL": 3}),
+]
+
+
+@pytest.mark.parametrize("codec", ["gaussian", "udp_offset"])
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_registered_model_runs_and_learns(name, codec):
+    check_model(make_cfg(name, 5, codec, **SMALL.get(name, {})), channels=15 if codec == "udp_offset" else 5)
+
+
+@pytest.mark.parametrize(("name", "extra"), VARIANTS)
+def test_variants_run_and_learn(name, extra):
+    check_model(make_cfg(name, 5, **extra), channels=5)
+
+
+def check_model(cfg, channels):
+    torch.manual_seed(0)
+    model = build_model(cfg)
+    output = model(torch.randn(2, 3, 64, 32))
+    stride = output_stride(cfg.MODEL.NAME, cfg.MODEL.EXTRA)
+    assert output.shape == (2, channels, 64 // stride, 32 // stride)
+    assert output.isfinite().all()
+    output.square().sum().backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+
+
+def test_small_models_cover_the_registry():
+    assert set(SMALL) == set(MODELS)
+    assert set(MODEL_EXTRA) == set(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "stride"),
+    [
+        ("pose_hrnet", {}, 4),
+        ("pose_resnet", {"NUM_DECONV_LAYERS": 3}, 4),
+        ("pose_resnet", {"NUM_DECONV_LAYERS": 2}, 8),
+        ("lpn", {"NUM_DECONV_LAYERS": 2}, 4),
+        ("lpn", {"NUM_DECONV_LAYERS": 3}, 2),
+    ],
+)
+def test_output_stride_is_known_without_building(name, extra, stride):
+    assert output_stride(name, extra) == stride
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "millions"),
+    [
+        ("pose_resnet", {"NUM_LAYERS": 50}, 34.0),
+        ("pose_resnet", {"NUM_LAYERS": 101}, 53.0),
+        ("pose_resnet", {"NUM_LAYERS": 152}, 68.6),
+        ("pose_hrnet", hrnet_extra(32), 28.5),
+        ("pose_hrnet", hrnet_extra(48), 63.6),
+        ("lpn", {"NUM_LAYERS": 50}, 2.9),
+        ("lpn", {"NUM_LAYERS": 101}, 5.3),
+        ("lpn", {"NUM_LAYERS": 152}, 7.4),
+    ],
+)
+def test_published_sizes(name, extra, millions):
+    with torch.device("meta"):
+        model = build_model(make_cfg(name, **extra))
+    size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert size == pytest.approx(millions, abs=0.06)  # LPN-101 has 5.35 and is published as 5.3
+
+
+# file of reference numbers, the model in it, our configuration of the model
+REFERENCES = [
+    ("models_sb", "sb_res18_pytorch_256x192_17j", make_cfg(NUM_LAYERS=18)),
+    ("models_sb", "sb_res34_pytorch_256x192_17j", make_cfg(NUM_LAYERS=34)),
+    ("models_sb", "sb_res50_pytorch_256x192_17j", make_cfg(NUM_LAYERS=50)),
+    ("models_sb", "sb_res152_pytorch_256x192_17j", make_cfg(NUM_LAYERS=152)),
+    ("models_sb", "sb_res50_caffe_256x192_17j", make_cfg(NUM_LAYERS=50, style="caffe")),
+    ("models_sb", "sb_res50_pytorch_256x256_16j", make_cfg(joints=16)),
+    ("models_hrnet", "hrnet_w32_256x192", make_cfg("pose_hrnet")),
+    ("models_hrnet", "hrnet_w32_mpii_256x256", make_cfg("pose_hrnet", 16)),
+    ("models_hrnet", "hrnet_pose_resnet50_256x192", make_cfg()),
+    ("models_dark", "dark_w32_128x96", make_cfg("pose_hrnet", codec="dark")),
+    ("models_lpn", "lpn50_gc_256x192", make_cfg("lpn")),
+    ("models_lpn", "lpn152_gc_256x192", make_cfg("lpn", NUM_LAYERS=152)),
+    ("models_lpn", "lpn50_none_256x192", make_cfg("lpn", ATTENTION="none")),
+    ("models_lpn", "lpn50_gc_mpii_256x256", make_cfg("lpn", 16)),
+    ("models_udp", "udp_w32_256x192_offset", make_cfg("pose_hrnet", codec="udp_offset", LAST_FUSION_EXPANSION=4)),
+    ("models_udp", "udp_w32_mpii_256x256_gaussian", make_cfg("pose_hrnet", 16, "udp", LAST_FUSION_EXPANSION=4)),
+    ("models_udp", "udp_res50_256x192_gaussian", make_cfg(codec="udp")),
+]
+
+
+def recipe_weights(shapes):
+    """State dict of the references: every value follows from its key (index.json, weight_recipe)."""
+    return {key: torch.from_numpy(_recipe_array(key, tuple(shape))) for key, shape in shapes.items()}
+
+
+def _recipe_array(key, shape):
+    if key.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    noise = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape)
+    if key.endswith("running_mean"):
+        noise = 0.1 * noise
+    elif key.endswith("running_var"):
+        noise = 1 + 0.1 * np.abs(noise)
+    elif key.endswith("bias"):
+        noise = 0.05 * noise
+    elif len(shape) >= 2:
+        noise = noise * np.sqrt(2 / np.prod(shape[1:]))
+    else:
+        noise = 1 + 0.1 * noise
+    return noise.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def key_listings(golden_dir):
+    return json.loads(gzip.decompress((golden_dir / "models_keys.json.gz").read_bytes()))
+
+
+@pytest.mark.parametrize(("file", "name", "cfg"), REFERENCES, ids=[name for _, name, _ in REFERENCES])
+def test_keys_and_outputs_of_the_papers_code(golden, key_listings, file, name, cfg):
+    with torch.device("meta"):
+        model = build_model(cfg).eval()
+    shapes = key_listings[name]
+    if isinstance(shapes, str):
+        shapes = key_listings[shapes.removeprefix("same as ")]
+    own = {key: list(value.shape) for key, value in model.state_dict().items()}
+    assert list(own.items()) == list(shapes.items())
+
+    model.load_state_dict(recipe_weights(shapes), assign=True)
+    height, width = map(int, re.search(r"(\d+)x(\d+)", name).groups())
+    images = np.random.default_rng(0).standard_normal((2, 3, height, width)).astype(np.float32)
+    with torch.no_grad():
+        output = model(torch.from_numpy(images)).numpy()
+    reference = golden(file)
+    mean, std, low, high = reference[f"{name}/out/stats"]
+    assert list(output.shape) == list(reference[f"{name}/out/shape"])
+    sampled = output.ravel()[reference[f"{name}/out/idx"]]
+    np.testing.assert_allclose(sampled, reference[f"{name}/out/val"], rtol=0, atol=0.001 * std)
+    np.testing.assert_allclose(
+        [output.mean(dtype=np.float64), output.min(), output.max()], [mean, low, high], rtol=0, atol=0.001 * std
+    )
+
+
+def test_initialisation_of_the_papers():
+    torch.manual_seed(0)
+    head = deconv_head(64, [64], [4], bias=True, lightweight=True)
+    model = nn.Sequential(nn.Conv2d(3, 64, 7), head, nn.Conv2d(64, 64, 3))
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 7.0)
+    init_weights(model)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            assert module.weight.std().item() == pytest.approx(0.001, rel=0.1)
+            assert module.bias is None or (module.bias == 0).all()
+
+
+def test_init_weights_key_chooses_the_initialisation():
+    cfg = make_cfg("lpn")
+    assert build_model(cfg).conv1.weight.std().item() == pytest.approx(0.001, rel=0.1)
+    cfg.MODEL.INIT_WEIGHTS = False
+    assert build_model(cfg).conv1.weight.std().item() > 0.01
+
+
+def test_caffe_style_strides_in_the_first_convolution():
+    block = Bottleneck(8, 4, 2, "caffe")
+    assert (block.conv1.stride, block.conv2.stride) == ((2, 2), (1, 1))
+    block = Bottleneck(8, 4, 2, "pytorch")
+    assert (block.conv1.stride, block.conv2.stride) == ((1, 1), (2, 2))
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4])
+@pytest.mark.parametrize("lightweight", [False, True])
+def test_deconv_head_doubles_odd_sizes_too(kernel, lightweight):
+    head = deconv_head(12, [8, 4], [kernel, kernel], bias=False, lightweight=lightweight)
+    assert head(torch.randn(1, 12, 5, 3)).shape == (1, 4, 20, 12)
+
+
+def test_gc_block_adds_the_mean_where_attention_is_even():
+    block = GCBlock(64)
+    nn.init.zeros_(block.conv_mask.weight)
+    x = torch.randn(2, 64, 3, 5)
+    expected = x + block.channel_add_conv(x.mean(dim=(2, 3), keepdim=True))
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_se_block_scales_channels():
+    block = SEBlock(64)
+    assert block.fc[0].weight.shape == (4, 64)
+    x = torch.rand(2, 64, 3, 5) + 1
+    ratio = block(x) / x
+    torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio))
+    assert ((ratio > 0) & (ratio < 1)).all()
+
+
+def test_exchange_module_with_one_branch_learns():
+    module = ExchangeModule(Stage(1, "BASIC", [1], [8]), outputs=1)
+    (output,) = module([torch.randn(2, 8, 4, 4)])
+    output.sum().backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [
+        (make_cfg(NUM_LAYERS=51), r"NUM_LAYERS 51 of pose_resnet is unknown; use one of \[18, 34, 50, 101, 152\]"),
+        (make_cfg("lpn", NUM_LAYERS=18), r"NUM_LAYERS 18 of lpn is unknown; use one of \[50, 101, 152\]"),
+        (make_cfg(style="tf"), "STYLE 'tf' is unknown; use one of pytorch, caffe"),
+        (make_cfg(NUM_LAYERS=18, style="caffe"), "'caffe' is for bottlenecks, which NUM_LAYERS 18 does not have"),
+        (make_cfg("lpn", ATTENTION="gc"), "ATTENTION 'gc' is unknown; use one of GC, SE, none"),
+        (make_cfg(NUM_DECONV_LAYERS=2), r"NUM_DECONV_FILTERS \[256, 256, 256\] and .* each of the NUM_DECONV_LAYERS 2"),
+        (make_cfg("lpn", NUM_DECONV_KERNELS=[4]), r"NUM_DECONV_KERNELS \[4\] need one value"),
+        (make_cfg(NUM_DECONV_KERNELS=[4, 4, 5]), r"NUM_DECONV_KERNELS has 5; a kernel side is one of \[2, 3, 4\]"),
+        (make_cfg(FINAL_CONV_KERNEL=2), "FINAL_CONV_KERNEL 2 is unknown; use 1 or 3"),
+        (make_cfg("pose_hrnet", **tiny_hrnet_extra(BLOCK="WIDE")), "STAGE2.BLOCK 'WIDE' is unknown; use one of BASIC"),
+        (make_cfg("pose_hrnet", **tiny_hrnet_extra(FUSE_METHOD="CAT")), "STAGE2.FUSE_METHOD 'CAT' is unknown; use SUM"),
+        (
+            make_cfg("pose_hrnet", **tiny_hrnet_extra(NUM_CHANNELS=[8, 16])),
+            r"STAGE3.NUM_CHANNELS \[8, 16\] needs one value for each of the NUM_BRANCHES 3",
+        ),
+        (
+            make_cfg("pose_hrnet", STAGE1={"NUM_BLOCKS": [4, 4], "NUM_CHANNELS": [64]}),
+            r"STAGE1.NUM_BLOCKS \[4, 4\] needs one value",
+        ),
+    ],
+)
+def test_mistakes_are_named(cfg, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(cfg)
+
+
+def test_unknown_architecture_is_named():
+    cfg = make_cfg()
+    cfg.MODEL.NAME = "pose_resnte"
+    with pytest.raises(ValueError, match="unknown architecture 'pose_resnte' .*did you mean 'pose_resnet'"):
+        build_model(cfg)
+
+
+def test_tiny_hrnet_is_tiny():
+    model = build_model(make_cfg("pose_hrnet", **tiny_hrnet_extra()))
+    assert model.conv1.out_channels == 8
+    assert sum(parameter.numel() for parameter in model.parameters()) < 200_000
