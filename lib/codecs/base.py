@@ -63,6 +63,11 @@ class Codec(ABC):
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """Keypoints (B,K,2) in image px; `center` and `scale` (B,2), image px, are those of crops without rotation."""
 
+    def heatmap_to_input(self, keypoints_heatmap: Tensor) -> Tensor:
+        """Keypoints (...,2) in input px of keypoints in heatmap px: the inverse of `input_to_heatmap`."""
+        origin, unit = self.input_to_heatmap(keypoints_heatmap.new_tensor([[0.0, 0.0], [1.0, 1.0]]))
+        return (keypoints_heatmap - origin) / (unit - origin)  # every codec's map is affine in each axis
+
     def encode(self, keypoints_input: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
         """Target (B,C,h,w) float32 and weight (B,K,1) of keypoints (B,K,2) in input px, visible (B,K) 0 or 1.
 
@@ -100,8 +105,8 @@ class Codec(ABC):
         expected = (self.num_joints * self.channels_per_joint, height, width)
         if output.dim() != 4 or tuple(output.shape[1:]) != expected:
             raise ValueError(
-                f"codec {self.name} got an output of shape {list(output.shape)}, expected [batch, channels, height, width]"
-                f" with {list(expected)} at the end: check MODEL.NUM_JOINTS, MODEL.HEATMAP_SIZE and MODEL.CODEC"
+                f"codec {self.name} got an output of shape {list(output.shape)}, expected [batch, C, h, w] with"
+                f" {list(expected)} at the end: check MODEL.NUM_JOINTS, MODEL.HEATMAP_SIZE and MODEL.CODEC"
             )
 
 

@@ -54,8 +54,8 @@ class GaussianCodec(Codec):
     def flip_back(self, output: Tensor, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
         """As every codec's; with `shift_heatmap` moved right by one pixel too, column 0 keeping its value.
 
-        Mirroring the input takes a keypoint at x to w - w/W - x, mirroring the heatmap to w - 1 - x: at stride 4 that is
-        0.75 px too far left, which the pixel makes up for.
+        Mirroring the input takes a keypoint at x to w - w/W - x, mirroring the heatmap to w - 1 - x: at stride 4 that
+        is 0.75 px too far left, which the pixel makes up for.
         """
         flipped = super().flip_back(output, flip_pairs)
         return torch.cat((flipped[..., :1], flipped[..., :-1]), dim=-1) if self.shift_heatmap else flipped
