@@ -78,7 +78,7 @@ def prepare_device(cfg: Any) -> torch.device:
         )
     if len(cfg.GPUS) > 1:
         logger.info(
-            "GPUS lists %d devices; this version computes on the first, so a step takes TRAIN.BATCH_SIZE_PER_GPU %d samples",
+            "GPUS lists %d devices; this version computes on the first: a step takes TRAIN.BATCH_SIZE_PER_GPU %d samples",
             len(cfg.GPUS),
             cfg.TRAIN.BATCH_SIZE_PER_GPU,
         )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-# Input px per feature px of the backbone; every transposed convolution halves it.
-BACKBONE_STRIDE = {"pose_hrnet": 4, "pose_resnet": 32, "lpn": 16}
+# Input px per px of the coarsest features: the input's sides must be multiples of it.
+COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16}
 JOINTS = {"toy": 17}
 OFFSET_LOSSES = ("JointsMSEOffset", "JointsL1Offset")
 CHOICES = {
@@ -24,7 +24,9 @@ def output_stride(name: str, extra: dict[str, Any]) -> int:
     >>> output_stride("pose_resnet", {"NUM_DECONV_LAYERS": 3})
     4
     """
-    return BACKBONE_STRIDE[name] // 2 ** extra.get("NUM_DECONV_LAYERS", 0)
+    if name == "pose_hrnet":
+        return 4
+    return COARSEST_STRIDE[name] // 2 ** extra["NUM_DECONV_LAYERS"]  # each transposed convolution halves it
 
 
 def find_contradictions(cfg: Any) -> list[str]:
@@ -60,9 +62,17 @@ def _sizes(cfg: Any) -> list[str]:
     for key in ("IMAGE_SIZE", "HEATMAP_SIZE"):
         if len(model[key]) != 2 or min(model[key]) <= 0:
             return [f"MODEL.{key} is {list(model[key])}; expected [width, height] in px, both above 0"]
-    stride = output_stride(model.NAME, model.EXTRA)
+    coarsest, stride = COARSEST_STRIDE[model.NAME], output_stride(model.NAME, model.EXTRA)
+    if stride < 1:
+        layers = model.EXTRA.NUM_DECONV_LAYERS
+        return [f"MODEL.EXTRA.NUM_DECONV_LAYERS is {layers}, which is finer than the input; use fewer"]
+    if any(side % coarsest for side in model.IMAGE_SIZE):
+        return [
+            f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; the stride of {model.NAME}'s coarsest features is "
+            f"{coarsest}, so both sides must be multiples of {coarsest}"
+        ]
     wanted = [side // stride for side in model.IMAGE_SIZE]
-    if list(model.HEATMAP_SIZE) != wanted or any(side % stride for side in model.IMAGE_SIZE):
+    if list(model.HEATMAP_SIZE) != wanted:
         return [
             f"MODEL.HEATMAP_SIZE is {list(model.HEATMAP_SIZE)}, but {model.NAME} with stride {stride} turns "
             f"MODEL.IMAGE_SIZE {list(model.IMAGE_SIZE)} into {wanted}; set one to fit the other"

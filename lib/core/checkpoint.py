@@ -32,8 +32,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path}: not a plain weight file ({str(error).splitlines()[0]}); pickled objects are not loaded, since they "
-            "can run code: save the model's state_dict() instead"
+            f"{path}: not a plain weight file ({str(error).splitlines()[0]}); pickled objects are not loaded, since "
+            "they can run code: save the model's state_dict() instead"
         ) from None
     except (RuntimeError, EOFError, ValueError) as error:
         raise CheckpointError(f"{path}: broken or cut off ({str(error).splitlines()[0]}); fetch it again") from None

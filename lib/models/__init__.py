@@ -2,9 +2,8 @@
 
 Adding a new architecture `my_net`:
   1. write `my_net.py` with an `nn.Module` whose constructor takes plain arguments, under `@MODELS.register("my_net")`;
-  2. give it the class method `from_extra(extra, out_channels)`, which reads the keys of MODEL.EXTRA, and the static
-     method `output_stride(extra)`, input px per heatmap px;
-  3. import it below and list its keys in `config/defaults.py`, MODEL_EXTRA.
+  2. give it the class method `from_extra(extra, out_channels)`, which reads the keys of MODEL.EXTRA;
+  3. import it below, list its keys in `config/defaults.py`, MODEL_EXTRA, and its strides in `config/check.py`.
 The tests in `tests/models` run every registered architecture.
 """
 
@@ -20,7 +19,7 @@ from .pose_hrnet import PoseHRNet
 from .pose_resnet import PoseResNet
 from .registry import MODELS
 
-__all__ = ["LPN", "MODELS", "PoseHRNet", "PoseResNet", "build_model", "output_stride"]
+__all__ = ["LPN", "MODELS", "PoseHRNet", "PoseResNet", "build_model"]
 
 
 def build_model(cfg: Any) -> nn.Module:
@@ -41,13 +40,3 @@ def build_model(cfg: Any) -> nn.Module:
     if cfg.MODEL.INIT_WEIGHTS:
         init_weights(model)
     return model
-
-
-def output_stride(name: str, extra: Mapping[str, Any]) -> int:
-    """Input px per heatmap px of the architecture `name` with the settings `extra` (MODEL.EXTRA); builds nothing.
-
-    >>> output_stride("pose_resnet", {"NUM_DECONV_LAYERS": 3})
-    4
-    """
-    architecture: Any = MODELS.get(name)
-    return architecture.output_stride(extra)

@@ -138,8 +138,3 @@ class LPN(ResNetPose):
             extra["DECONV_WITH_BIAS"],
             extra["FINAL_CONV_KERNEL"],
         )
-
-    @staticmethod
-    def output_stride(extra: Mapping[str, Any]) -> int:
-        """Input px per heatmap px."""
-        return 16 // 2 ** extra["NUM_DECONV_LAYERS"]

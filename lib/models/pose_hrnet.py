@@ -185,11 +185,6 @@ class PoseHRNet(nn.Module):
             extra["LAST_FUSION_EXPANSION"],
         )
 
-    @staticmethod
-    def output_stride(extra: Mapping[str, Any]) -> int:
-        """Input px per heatmap px: 4, whatever the settings."""
-        return 4
-
 
 def _exchange_modules(stage: Stage, outputs: int, expansion: int = 1) -> nn.Sequential:
     """The modules of a stage; the last gives `outputs` resolutions, the others all."""

@@ -112,11 +112,6 @@ class PoseResNet(ResNetPose):
             extra["FINAL_CONV_KERNEL"],
         )
 
-    @staticmethod
-    def output_stride(extra: Mapping[str, Any]) -> int:
-        """Input px per heatmap px."""
-        return 32 // 2 ** extra["NUM_DECONV_LAYERS"]
-
 
 def _block_options(num_layers: int, style: str) -> dict[str, Any]:
     if style not in STYLES:

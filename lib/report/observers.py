@@ -32,7 +32,7 @@ class PictureKinds:
 class Painter:
     """Batches as contact sheets.
 
-    `to_input` maps keypoints from heatmap to input px; `rgb` says in which order the crops' channels are.
+    `codec` maps keypoints from heatmap to input px; `rgb` says in which order the crops' channels are.
     """
 
     def __init__(self, skeleton: Any, codec: Any, rgb: bool, kinds: PictureKinds = PictureKinds()):  # noqa: B008
@@ -40,7 +40,7 @@ class Painter:
 
     def predictions(self, batch: Mapping[str, Tensor], keypoints_heatmap: Tensor, scores: Tensor) -> np.ndarray:
         """Crops with the predicted skeletons; joints with a score above 0 are drawn."""
-        keypoints = self.codec.to_input(keypoints_heatmap)
+        keypoints = self.codec.heatmap_to_input(keypoints_heatmap)
         return self._skeletons(batch, _array(keypoints), _array(scores > 0))
 
     def annotations(self, batch: Mapping[str, Tensor]) -> np.ndarray:
@@ -57,7 +57,7 @@ class Painter:
             "hm_gt": (self.kinds.heatmaps_gt, lambda: self._heatmaps(batch, target, annotated)),
             "hm_pred": (
                 self.kinds.heatmaps_pred,
-                lambda: self._heatmaps(batch, output, self.codec.to_input(keypoints)),
+                lambda: self._heatmaps(batch, output, self.codec.heatmap_to_input(keypoints)),
             ),
         }
         for ending, (wanted, draw) in sheets.items():

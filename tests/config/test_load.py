@@ -74,7 +74,8 @@ def test_command_line_values_take_the_type_of_the_default(write, key, text, valu
         ("MODEL: 3", ["MODEL is 3", "a mapping"]),
         ("MODEL: {NAME: pose_hrnt}", ["pose_hrnt", "did you mean 'pose_hrnet'"]),
         ("MODEL: {NAME: lpn, EXTRA: {ATENTION: GC}}", ["MODEL.EXTRA.ATENTION", "MODEL.EXTRA.ATTENTION"]),
-        ("MODEL: {IMAGE_SIZE: [192, 250]}", ["MODEL.IMAGE_SIZE [192, 250]", "stride 4"]),
+        ("MODEL: {IMAGE_SIZE: [192, 250]}", ["MODEL.IMAGE_SIZE is [192, 250]", "multiples of 32"]),
+        ("MODEL: {NAME: pose_resnet, EXTRA: {NUM_DECONV_LAYERS: 6}}", ["NUM_DECONV_LAYERS is 6"]),
         ("MODEL: {IMAGE_SIZE: [288, 384]}", ["MODEL.HEATMAP_SIZE is [48, 64]", "[72, 96]"]),
         ("DATASET: {DATASET: toy}\nMODEL: {NUM_JOINTS: 16}", ["MODEL.NUM_JOINTS is 16", "17"]),
         ("TRAIN: {OPTIMIZER: adan}", ["TRAIN.OPTIMIZER is 'adan'", "adam, adamw, sgd"]),
@@ -136,7 +137,8 @@ class TestForkDialects:
     def test_simple_baselines_keys_are_renamed(self, write):
         cfg = load_config(
             write(
-                "GPUS: '0,1'\nTRAIN: {BATCH_SIZE: 7, RESUME: true}\nTEST: {BATCH_SIZE: 9}\nMODEL:\n  NAME: pose_resnet\n"
+                "GPUS: '0,1'\nTRAIN: {BATCH_SIZE: 7, RESUME: true}\nTEST: {BATCH_SIZE: 9}\n"
+                "MODEL:\n  NAME: pose_resnet\n"
                 "  IMAGE_SIZE: [288, 384]\n  EXTRA: {TARGET_TYPE: gaussian, HEATMAP_SIZE: [72, 96], SIGMA: 3}\n"
             )
         )

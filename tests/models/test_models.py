@@ -12,8 +12,9 @@ import torch
 from easydict import EasyDict
 from torch import nn
 
+from heatpose.config.check import COARSEST_STRIDE, output_stride
 from heatpose.config.defaults import DEFAULTS, MODEL_EXTRA
-from heatpose.models import MODELS, build_model, output_stride
+from heatpose.models import MODELS, build_model
 from heatpose.models.layers import Bottleneck, deconv_head, init_weights
 from heatpose.models.lpn import GCBlock, SEBlock
 from heatpose.models.pose_hrnet import ExchangeModule, Stage
@@ -85,7 +86,7 @@ def check_model(cfg, channels):
 
 def test_small_models_cover_the_registry():
     assert set(SMALL) == set(MODELS)
-    assert set(MODEL_EXTRA) == set(MODELS)
+    assert set(MODEL_EXTRA) == set(MODELS) == set(COARSEST_STRIDE)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""Rescoring, suppression and COCO's numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from heatpose.core.evaluate import COCO_METRICS, CocoScorer, coco_results, rescore, score_people, suppress
+from heatpose.dataset.records import Records
+from heatpose.dataset.skeletons import COCO
+
+
+def test_rescore_is_the_mean_of_the_confident_keypoints_times_the_box():
+    scores = np.array([[0.9, 0.5, 0.1], [0.2, 0.1, 0.2]], np.float32)
+    np.testing.assert_allclose(rescore(scores, np.array([0.5, 1.0]), 0.2), [0.35, 0.0])
+
+
+def person(x, score):
+    return np.concatenate([np.random.default_rng(0).uniform(0, 50, (17, 2)) + (x, 0), np.full((17, 1), score)], axis=1)
+
+
+def test_suppress_drops_doubles_within_an_image_only():
+    keypoints = np.stack([person(0, 0.5), person(0, 0.9), person(100, 0.3), person(0, 0.2)])
+    scores, areas, images = keypoints[:, 0, 2], np.full(4, 2500.0), np.array([8, 8, 8, 3])
+    kept = suppress(keypoints, scores, areas, images, COCO.sigmas, 0.9)
+    assert kept.tolist() == [1, 2, 3]  # image 8 came first; its best person first
+    assert suppress(keypoints[:0], scores[:0], areas[:0], images[:0], COCO.sigmas, 0.9).tolist() == []
+
+
+def test_results_are_coco_format():
+    result = coco_results(np.full((1, 17, 3), 1.23456), np.array([0.5]), np.array([7]))
+    assert result == [{"image_id": 7, "category_id": 1, "keypoints": [1.2346] * 51, "score": 0.5}]
+
+
+def truth(keypoints):
+    annotation = {
+        "id": 1, "image_id": 7, "category_id": 1, "iscrowd": 0, "area": 2500.0, "bbox": [0, 0, 50, 50],
+        "num_keypoints": 17, "keypoints": np.concatenate([keypoints[:, :2], np.full((17, 1), 2)], 1).ravel().tolist(),
+    }  # fmt: skip
+    categories = [{"id": 1, "name": "person"}]
+    return {"images": [{"id": 7}], "annotations": [annotation], "categories": categories}
+
+
+def test_perfect_keypoints_score_1_and_none_score_0(caplog):
+    keypoints = person(0, 1.0)
+    scorer = CocoScorer(truth(keypoints), COCO.sigmas)
+    perfect = scorer.score(coco_results(keypoints[None], np.array([1.0]), np.array([7])))
+    assert tuple(perfect) == COCO_METRICS
+    assert perfect["AP"] == pytest.approx(1.0)
+    assert perfect["AP (L)"] == -1  # COCO's sign for "no such people"
+    assert scorer.score([]) == dict.fromkeys(COCO_METRICS, 0.0)
+    assert "nobody" in caplog.text
+
+
+def records(arrays, prefix, sample):
+    """Records whose boxes are the reference run's."""
+    boxes, ids = arrays[f"{prefix}/boxes"], arrays[f"{prefix}/image_id"]
+    unique, index = np.unique(ids, return_inverse=True)
+    side = np.sqrt(boxes[:, 4])[:, None].repeat(2, 1)
+    return Records(
+        unique.astype(str), unique, index, boxes[:, :2], side, np.zeros((len(boxes), 17, 2)),
+        np.ones((len(boxes), 17)), boxes[:, 5],
+    )  # fmt: skip
+
+
+CASES = ["gt_noise0.0", "gt_noise2.0", "gt_noise2.0_soft", "gt_noise8.0", "det_noise0.0", "det_noise2.0",
+         "det_noise2.0_soft", "det_noise8.0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_hrnet_evaluation(golden, samples, tmp_path, case):
+    arrays = golden("eval_coco_hrnet")
+    content = json.loads((samples / "coco_sample/annotations/person_keypoints_val2017.json").read_text())
+    file = tmp_path / "results.json"
+    scores = score_people(
+        arrays[f"{case}/preds"], records(arrays, case, samples), CocoScorer(content, COCO.sigmas), 0.2, 0.9,
+        case.endswith("soft"), file,
+    )  # fmt: skip
+    results = json.loads(file.read_text())
+    assert [entry["image_id"] for entry in results] == arrays[f"{case}/result_image_id"].tolist()
+    np.testing.assert_allclose([e["score"] for e in results], arrays[f"{case}/result_score"], atol=1e-5)
+    np.testing.assert_allclose([e["keypoints"] for e in results], arrays[f"{case}/result_keypoints"], atol=1e-3)
+    np.testing.assert_allclose(list(scores.values()), arrays[f"{case}/stats"], atol=1e-6)
+
+
+def test_one_real_image_scores_its_published_numbers(samples):
+    folder = samples / "scored" / "one_image"
+    scorer = CocoScorer(json.loads((folder / "gt_dataset.json").read_text()), COCO.sigmas)
+    scores = scorer.score(json.loads((folder / "dt_dataset.json").read_text()))
+    assert list(scores.values()) == [
+        0.5048844884488449, 0.7227722772277227, 0.6336633663366337, 0.46633663366336636, 0.7504950495049505,
+        0.5181818181818182, 0.7272727272727273, 0.6363636363636364, 0.4666666666666666, 0.75,
+    ]  # fmt: skip
