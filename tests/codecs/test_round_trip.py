@@ -151,6 +151,26 @@ def test_hidden_joints_leave_an_empty_map_wherever_they_are(codec):
     assert weight[0, :, 0].tolist() == [1, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("codec", [c(SIZE, HEATMAP, 17) for c in CODEC_CLASSES], ids=lambda c: c.name)
+def test_no_people_and_broken_numbers_do_not_stop_decoding(codec):
+    shape = (17 * codec.channels_per_joint, 64, 48)
+    for output in (
+        torch.zeros(0, *shape),
+        torch.full((1, *shape), float("nan")),
+        torch.full((2, *shape), float("inf")),
+    ):
+        keypoints, scores = codec.decode(output)
+        assert keypoints.shape == (len(output), 17, 2) and not (scores.isfinite() & (scores > 0)).any()
+
+
+@pytest.mark.parametrize("codec", [c(SIZE, HEATMAP, 17) for c in CODEC_CLASSES], ids=lambda c: c.name)
+def test_half_precision_outputs_are_decoded_in_float32(codec):
+    target, _ = codec.encode(to_input(codec, interior(17, margin=8)), torch.ones(1, 17))
+    keypoints, scores = codec.decode(target.half())
+    assert keypoints.dtype == scores.dtype == torch.float32
+    torch.testing.assert_close(keypoints, codec.decode(target)[0], rtol=0, atol=0.02)
+
+
 # --- flips --------------------------------------------------------------------------------------------------------
 
 
