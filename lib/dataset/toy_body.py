@@ -220,7 +220,7 @@ def _add_head(body: Body, torso: Array, neck: Array, rng: Generator) -> None:
     yaw, pitch, roll = (rng.normal(0, spread) for spread in (25, 10, 7))
     yaw, pitch, roll = _clip("head_yaw", yaw), _clip("head_pitch", pitch), _clip("head_roll", roll)
     frame = torso @ about_d(yaw) @ about_l(-pitch) @ about_f(roll)
-    size = rng.normal(1.12, 0.05)
+    size = rng.normal(1.3, 0.05)
     centre = neck - torso[:, 1] * 0.035 - frame[:, 1] * 0.085 * size + frame[:, 2] * 0.01
     for name, point in HEAD_POINTS.items():
         direction = np.array(point)
@@ -236,7 +236,7 @@ def _add_head(body: Body, torso: Array, neck: Array, rng: Generator) -> None:
 
 def sample_body(rng: Generator) -> Body:
     """A random person in a random pose, seen from a random direction."""
-    body = Body(build=float(np.clip(rng.normal(1.08, 0.12), 0.85, 1.4)))
+    body = Body(build=float(np.clip(rng.normal(1.32, 0.13), 1.0, 1.7)))
     angles, pelvis = sample_angles(rng), _sample_view(rng)
     spine = [_clip(joint, rng.normal(mean, spread)) for joint, mean, spread in
              (("spine_flexion", 3, 8), ("spine_side", 0, 6), ("spine_twist", 0, 10))]  # fmt: skip

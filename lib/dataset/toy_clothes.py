@@ -39,11 +39,18 @@ class Clothes:
     skirt: bool
     shoes: Array
     gloves: bool
+    pads: Array | None  # on elbows and knees
+    cuffs: Array | None  # on wrists and ankles
 
 
 def _random_colour(rng: Generator, low: int = 30, high: int = 235) -> Array:
     hsv = np.array([[[rng.integers(0, 180), rng.integers(30, 230), rng.integers(low, high)]]], np.uint8)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].astype(float)
+
+
+def _trim(rng: Generator) -> Array:
+    """A very light or very dark colour, which stands out from most cloth and skin."""
+    return rng.choice([35.0, 215.0]) + rng.uniform(-25, 25, 3)
 
 
 def sample_clothes(rng: Generator) -> Clothes:
@@ -65,6 +72,8 @@ def sample_clothes(rng: Generator) -> Clothes:
         skirt=leg < 1 and rng.random() < 0.5,
         shoes=_random_colour(rng),
         gloves=rng.random() < 0.25,
+        pads=_trim(rng) if rng.random() < 0.75 else None,
+        cuffs=_trim(rng) if rng.random() < 0.85 else None,
     )
 
 
@@ -97,15 +106,20 @@ def _cloth(colour: Array, azimuth: Array) -> Array:
     return texture
 
 
-def _limb_texture(colour: Array, skin: Array, covered: float, azimuth: Array, side: int) -> Array:
-    """Texture (48,24,3) of a limb whose cloth ends at the fraction `covered` of its length."""
-    texture = _cloth(colour, azimuth)
+def _limb_texture(colour: Array, clothes: Clothes, covered: float, azimuth: Array, bone: Bone) -> Array:
+    """Texture (48,24,3) of a limb whose cloth, of this colour, ends at the fraction `covered` of its length."""
+    texture, side = _cloth(colour, azimuth), bone.side
     screw = (1.6 * _ALONG + side * azimuth[None] / (2 * np.pi)) % 1
-    stripe = colour * 0.35 if colour.sum() > 330 else colour * 0.5 + 120
+    stripe = colour * 0.5 if colour.sum() > 330 else colour * 0.6 + 85
     _paint(texture, screw < 0.4, stripe)
     outer = np.abs((azimuth - side * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi) < 0.4
     _paint(texture, outer[None], colour * 0.25 + 180)
-    _paint(texture, _ALONG > covered, skin)
+    _paint(texture, _ALONG > covered, clothes.skin)
+    lower = bone.part.endswith(("forearm", "shank"))
+    if clothes.pads is not None:
+        _paint(texture, _ALONG < 0.13 if lower else _ALONG > 0.87, clothes.pads)
+    if lower and clothes.cuffs is not None:
+        _paint(texture, _ALONG > 0.87, clothes.cuffs)
     return texture
 
 
@@ -135,10 +149,10 @@ def part_texture(bone: Bone, clothes: Clothes, azimuth: Array) -> Array:
         return texture
     if limb in ("upper_arm", "forearm"):
         covered = clothes.sleeve - (limb == "forearm")
-        return _limb_texture(clothes.shirt, clothes.skin, covered, azimuth, bone.side)
+        return _limb_texture(clothes.shirt, clothes, covered, azimuth, bone)
     if limb in ("thigh", "shank"):
         covered = clothes.leg - (limb == "shank")
-        return _limb_texture(clothes.trousers, clothes.skin, covered, azimuth, bone.side)
+        return _limb_texture(clothes.trousers, clothes, covered, azimuth, bone)
     plain = clothes.shoes if limb == "foot" or (limb == "hand" and clothes.gloves) else clothes.skin
     return _cloth(plain, azimuth) if limb == "foot" else np.broadcast_to(plain, (*TEXTURE_SIZE[::-1], 3))
 

@@ -112,7 +112,7 @@ def _accepted_parts(body: Body, name: str) -> list[str]:
     if joint not in _LIMB_PARTS:
         return ["head"] if is_facing(body, name) else []
     parts = [f"{side}_{limb}" for limb in _LIMB_PARTS[joint]]
-    if joint == "knee" or body.joints[name][2] > -0.05:
+    if body.joints[name][2] > -0.05:
         parts += _TRUNK.get(joint, ())
     return parts
 
