@@ -8,14 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+# Idle OpenMP threads sleep instead of spinning: spinning starves the loading processes, and with few cores the training
+# itself. It has to be set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import torch
 
-from heatpose.config import load_config
+from heatpose.config import load_config, replaced
 from heatpose.core.evaluate import CocoScorer, score_people
 from heatpose.core.predict import predict
 from heatpose.core.train import TrainingError
 from heatpose.dataset import build_dataset, test_loader
 from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
+from heatpose.report.run import save_run
+from heatpose.report.tables import score_table
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +84,7 @@ def prepare_device(cfg: Any) -> torch.device:
         )
     if len(cfg.GPUS) > 1:
         logger.info(
-            "GPUS lists %d devices; this version computes on the first: a step takes TRAIN.BATCH_SIZE_PER_GPU %d samples",
+            "GPUS lists %d devices; this version computes on the first: a step takes BATCH_SIZE_PER_GPU %d samples",
             len(cfg.GPUS),
             cfg.TRAIN.BATCH_SIZE_PER_GPU,
         )
@@ -97,8 +103,10 @@ def build_painter(cfg: Any, skeleton: Any, codec: Any) -> Painter:
 class Validator:
     """Scores a model on the test split of an experiment, as often as asked."""
 
-    def __init__(self, cfg: Any, codec: Any, device: torch.device, folder: Path):
+    def __init__(self, cfg: Any, codec: Any, device: torch.device, folder: Path, ending: str = ""):
+        """Results go to `folder`/results/keypoints_<set>_results<ending>.json."""
         self.cfg, self.codec, self.device, self.folder = cfg, codec, device, folder
+        self.results = folder / "results" / f"keypoints_{cfg.DATASET.TEST_SET}_results{ending}.json"
         self.dataset = build_dataset(cfg, "test")
         self.loader = test_loader(self.dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda")
         self.scorer = CocoScorer(self.dataset.ground_truth, self.dataset.skeleton.sigmas)
@@ -111,7 +119,7 @@ class Validator:
         return self.dataset.boxes
 
     def score(self, model: torch.nn.Module, prefix: str) -> dict[str, float]:
-        """COCO's ten numbers; writes results/keypoints_<set>_results.json."""
+        """COCO's ten numbers; writes the results file, and pictures whose names begin with `prefix`."""
         test, records, skeleton = self.cfg.TEST, self.dataset.records, self.dataset.skeleton
         reporter = PredictionReporter(self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ)
         keypoints = predict(
@@ -119,5 +127,25 @@ class Validator:
             skeleton.flip_pairs if test.FLIP_TEST else None, reporter,
         )  # fmt: skip
         self.sheet = reporter.sheet
-        results = self.folder / "results" / f"keypoints_{self.cfg.DATASET.TEST_SET}_results.json"
-        return score_people(keypoints, records, self.scorer, test.IN_VIS_THRE, test.OKS_THRE, test.SOFT_NMS, results)
+        return score_people(
+            keypoints, records, self.scorer, test.IN_VIS_THRE, test.OKS_THRE, test.SOFT_NMS, self.results
+        )
+
+
+def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -> list[Validator]:
+    """The validator with the boxes that TEST.USE_GT_BBOX chooses and, with TEST.BOTH_BOXES, one with the others."""
+    validators = [Validator(cfg, codec, device, folder)]
+    if cfg.TEST.BOTH_BOXES:
+        others = not cfg.TEST.USE_GT_BBOX
+        ending = "_ground_truth" if others else "_detections"
+        validators.append(Validator(replaced(cfg, {"TEST.USE_GT_BBOX": others}), codec, device, folder, ending))
+    return validators
+
+
+def report_scores(cfg: Any, rows: Sequence[tuple[Validator, dict[str, float]]], phase: str, weights: Path) -> None:
+    """The closing table, a row for each kind of boxes with what they are, in the log and in run.json."""
+    names = [f"{cfg.MODEL.NAME} {'gt' if each.cfg.TEST.USE_GT_BBOX else 'det'}" for each, _ in rows]
+    table = score_table([(name, scores) for name, (_, scores) in zip(names, rows, strict=True)])
+    boxes = "\n".join(f"{name.split()[-1]} boxes: {each.boxes}" for name, (each, _) in zip(names, rows, strict=True))
+    logger.info("%s\n%s\n%s", weights, table, boxes)
+    save_run(rows[0][0].folder, phase, weights, [{"boxes": each.boxes, "metrics": scores} for each, scores in rows])

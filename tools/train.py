@@ -8,11 +8,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
-from common import Validator, build_painter, parse_arguments, prepare_device, run
+from common import build_painter, build_validators, parse_arguments, prepare_device, report_scores, run
 
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
+from heatpose.core.batch import place
 from heatpose.core.checkpoint import load_pretrained
 from heatpose.core.loss import build_loss
 from heatpose.core.optim import build_optimizer, build_scheduler
@@ -20,9 +20,8 @@ from heatpose.core.train import TrainingState, fit
 from heatpose.dataset import build_dataset, training_loader
 from heatpose.models import build_model
 from heatpose.report.observers import TrainingReporter
-from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config, save_run, start_logging
+from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config, start_logging
 from heatpose.report.summary import summarise
-from heatpose.report.tables import score_table
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +36,12 @@ def main() -> None:
     train(cfg, folders, device)
 
 
-def train(cfg: Any, folders: RunFolders, device: torch.device) -> None:
+def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     """One run: data, model, epochs, and the closing table."""
     codec = build_codec(cfg)
     dataset = build_dataset(cfg, "train")
-    validator = Validator(cfg, codec, device, folders.output)
-    logger.info("%d people to train on; scored on %s", len(dataset), validator.boxes)
+    validators = build_validators(cfg, codec, device, folders.output)
+    logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)
     loader = training_loader(
         dataset, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
     )
@@ -52,13 +51,11 @@ def train(cfg: Any, folders: RunFolders, device: torch.device) -> None:
         Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch,
         cfg.TRAIN.END_EPOCH, len(loader),
     )  # fmt: skip
-    scores: dict[str, float] = {}
 
     def validate(epoch: int) -> float:
-        scores.update(validator.score(state.model, f"val_{epoch}"))
-        logger.info("\n%s", score_table(cfg.MODEL.NAME, scores))
+        scores = validators[0].score(state.model, f"val_{epoch}")
         reporter.on_scores(epoch, scores)
-        reporter.on_picture(epoch, "valid/predictions", validator.sheet)
+        reporter.on_picture(epoch, "valid/predictions", validators[0].sheet)
         return scores["AP"]
 
     try:
@@ -68,19 +65,18 @@ def train(cfg: Any, folders: RunFolders, device: torch.device) -> None:
         )  # fmt: skip
     finally:
         reporter.close()
-    logger.info("weights: %s", folders.output / "final_state.pth")
-    logger.info("\n%s\nboxes: %s", score_table(cfg.MODEL.NAME, scores), validator.boxes)
-    save_run(folders.output, "train", validator.boxes, scores)
+    rows = [(validator, validator.score(state.model, "val_final")) for validator in validators]
+    report_scores(cfg, rows, "train", folders.output / "final_state.pth")
 
 
-def build_state(cfg: Any, device: torch.device, steps_per_epoch: int) -> TrainingState:
+def build_state(cfg: Any, device: Any, steps_per_epoch: int) -> TrainingState:
     """Model with its first weights, optimizer and schedule."""
     model = build_model(cfg)
     logger.info("%s: %s", cfg.MODEL.NAME, summarise(model, cfg.MODEL.IMAGE_SIZE))
     if cfg.MODEL.PRETRAINED and cfg.MODEL.INIT_WEIGHTS:
         layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ("*",))
         logger.info(load_pretrained(model, data_path(cfg, cfg.MODEL.PRETRAINED), layers))
-    model.to(device, memory_format=torch.channels_last)
+    place(model, device)
     optimizer = build_optimizer(cfg, model.parameters())
     description = {
         "model": cfg.MODEL.NAME,

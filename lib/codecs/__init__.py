@@ -16,10 +16,9 @@ from .udp import UdpCodec, UdpOffsetCodec
 
 CODECS = Registry("codec")
 
-# LOSS.USE_DIFFERENT_JOINTS_WEIGHT: wrists and ankles 1.5, elbows and knees 1.2, by the skeletons' number of joints
+# LOSS.USE_DIFFERENT_JOINTS_WEIGHT: wrists and ankles 1.5, elbows and knees 1.2, by the number of joints
 JOINT_WEIGHTS = {
     17: (1, 1, 1, 1, 1, 1, 1, 1.2, 1.2, 1.5, 1.5, 1, 1, 1.2, 1.2, 1.5, 1.5),  # COCO
-    16: (1.5, 1.2, 1, 1, 1.2, 1.5, 1, 1, 1, 1, 1.5, 1.2, 1, 1, 1.2, 1.5),  # MPII
 }
 
 
@@ -84,6 +83,6 @@ def _joint_weights(num_joints: int) -> tuple[float, ...]:
     if num_joints not in JOINT_WEIGHTS:
         raise ValueError(
             f"LOSS.USE_DIFFERENT_JOINTS_WEIGHT with MODEL.NUM_JOINTS {num_joints}: weights are known for"
-            f" {' and '.join(map(str, sorted(JOINT_WEIGHTS)))} joints (MPII, COCO); set it to False"
+            f" {' and '.join(map(str, sorted(JOINT_WEIGHTS)))} joints (COCO); set it to False"
         )
     return JOINT_WEIGHTS[num_joints]

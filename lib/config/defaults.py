@@ -80,6 +80,7 @@ DEFAULTS: dict[str, Any] = {
         "BATCH_SIZE_PER_GPU": 32,  # crops per step
         "MODEL_FILE": "",  # weights to score; '' is final_state.pth of the output folder
         "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE
+        "BOTH_BOXES": False,  # score with the other kind of boxes too, at the end of a training and in tools/test.py
         "COCO_BBOX_FILE": "",  # detections, COCO results format
         "IMAGE_THRE": 0.0,  # detections with a lower score are dropped
         "FLIP_TEST": False,  # average with the prediction on the mirrored crop

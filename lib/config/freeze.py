@@ -67,6 +67,18 @@ def thaw(cfg: Any) -> Any:
     return cfg
 
 
+def replaced(cfg: FrozenConfig, changes: Mapping[str, Any]) -> FrozenConfig:
+    """A frozen copy with other values for some dotted keys, e.g. {"TEST.USE_GT_BBOX": False}."""
+    content = thaw(cfg)
+    for key, value in changes.items():
+        *parents, leaf = key.split(".")
+        node = content
+        for parent in parents:
+            node = node[parent]
+        node[leaf] = value
+    return FrozenConfig(content)
+
+
 def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return FrozenConfig(value)

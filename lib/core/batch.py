@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # ImageNet's channel means and deviations in the order the forks apply them, whatever the order of the channels:
 # with COLOR_RGB False they normalise BGR crops with the constants of RGB, and their weights expect it.
@@ -27,3 +27,8 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
 def final_output(output: Tensor | list[Tensor]) -> Tensor:
     """The heatmaps to decode: the last output of a network with intermediate supervision."""
     return output[-1] if isinstance(output, (list, tuple)) else output
+
+
+def place(model: nn.Module, device: torch.device) -> nn.Module:
+    """`model` on `device`, weights channels-last as the images of `normalise` are: faster on CPUs and GPUs."""
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

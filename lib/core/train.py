@@ -101,7 +101,7 @@ def train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        learning_rate = scheduler.get_last_lr()[0]
+        learning_rate = float(scheduler.get_last_lr()[0])
         scheduler.step()
         heatmaps = final_output(output).detach()
         per_joint = codec.channels_per_joint
@@ -203,7 +203,7 @@ def fit(
     Writes checkpoint.pth every epoch, model_best.pth at every new best score and final_state.pth at the end.
     """
     for epoch in range(state.epoch, end_epoch):
-        loader.sampler.epoch = epoch  # type: ignore[union-attr]
+        loader.sampler.epoch = epoch  # type: ignore[attr-defined]
         train_one_epoch(
             state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer, report_every
         )

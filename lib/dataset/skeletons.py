@@ -13,7 +13,6 @@ class Skeleton:
         limbs: index pairs to draw a line between.
         upper_body: indices that half-body augmentation takes for the upper half; the rest is the lower.
         sigmas: K constants of OKS (COCO's `kpt_oks_sigmas`), relative to the square root of the person's area.
-        joint_weights: K weights of LOSS.USE_DIFFERENT_JOINTS_WEIGHT.
     """
 
     names: tuple[str, ...]
@@ -21,7 +20,6 @@ class Skeleton:
     limbs: tuple[tuple[int, int], ...]
     upper_body: tuple[int, ...]
     sigmas: tuple[float, ...]
-    joint_weights: tuple[float, ...]
 
     @property
     def num_joints(self) -> int:
@@ -44,6 +42,4 @@ COCO = Skeleton(
         0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,
         0.089, 0.089,
     ),
-    # HRNet's weights: the further out on a limb, the harder.
-    joint_weights=(1.0,) * 7 + (1.2, 1.2, 1.5, 1.5, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5),
 )  # fmt: skip

@@ -7,7 +7,6 @@ Adding a new architecture `my_net`:
 The tests in `tests/models` run every registered architecture.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn

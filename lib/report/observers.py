@@ -18,6 +18,8 @@ from .run import Board
 
 logger = logging.getLogger(__name__)
 
+_TAG = str.maketrans({" ": "_", "(": None, ")": None})  # TensorBoard's tags: "AP (M)" is AP_M
+
 
 @dataclass(frozen=True)
 class PictureKinds:
@@ -116,7 +118,8 @@ class TrainingReporter:
 
     def on_scores(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Scores of the validation after `epoch`, at the end of its steps."""
-        self.board.scalars({f"valid/{name}": value for name, value in scores.items()}, (epoch + 1) * self.steps)
+        tags = {f"valid/{name.translate(_TAG)}": value for name, value in scores.items()}
+        self.board.scalars(tags, (epoch + 1) * self.steps)
 
     def on_picture(self, epoch: int, name: str, image: np.ndarray) -> None:
         """A picture from the validation after `epoch`."""

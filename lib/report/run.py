@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,16 +72,15 @@ def _commit() -> str:
         return "unknown"
 
 
-def save_run(folder: Path, phase: str, boxes: str, metrics: Mapping[str, float], **more: Any) -> None:
-    """Writes run.json: versions, the command, which boxes were used, and the metrics."""
+def save_run(folder: Path, phase: str, weights: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes run.json: versions, the command, the weights, and for each row which boxes gave which metrics."""
     content = {
         "phase": phase,
         "command": sys.argv,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": versions(),
-        "boxes": boxes,
-        "metrics": dict(metrics),
-        **more,
+        "weights": str(weights),
+        "rows": [dict(row) for row in rows],
     }
     write_json(content, folder / "run.json", indent=2)
 

@@ -19,6 +19,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
-def score_table(name: str, scores: Mapping[str, float]) -> str:
-    """The forks' row of scores: | Arch | AP | Ap .5 | ... |."""
-    return markdown_table(["Arch", *scores], [[name, *(f"{value:.3f}" for value in scores.values())]])
+def score_table(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """The forks' table of scores, | Arch | AP | Ap .5 | ... |, one row for each (name, scores)."""
+    header = ["Arch", *rows[0][1]]
+    return markdown_table(header, [[name, *(f"{value:.3f}" for value in scores.values())] for name, scores in rows])

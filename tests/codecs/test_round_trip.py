@@ -79,7 +79,7 @@ def test_the_configuration_reaches_the_codecs():
     assert (soft.beta, soft.bias) == (100.0, 0.25)
 
 
-@pytest.mark.parametrize("joints", [16, 17])
+@pytest.mark.parametrize("joints", list(JOINT_WEIGHTS))
 def test_different_joints_weight_multiplies_the_weight(joints):
     codec = build("gaussian", LOSS__USE_DIFFERENT_JOINTS_WEIGHT=True, MODEL__NUM_JOINTS=joints)
     visible = torch.tensor([[1.0, 0.0] * 9])[:, :joints]

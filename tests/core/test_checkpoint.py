@@ -4,6 +4,8 @@ import pickle
 
 import pytest
 import torch
+from torch import nn
+
 from heatpose.core.checkpoint import (
     CheckpointError,
     load_pretrained,
@@ -12,7 +14,6 @@ from heatpose.core.checkpoint import (
     save_atomically,
     state_dict_of,
 )
-from torch import nn
 
 
 def net(width=4):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from heatpose.core.evaluate import COCO_METRICS, CocoScorer, coco_results, rescore, score_people, suppress
 from heatpose.dataset.records import Records
 from heatpose.dataset.skeletons import COCO

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from heatpose.config import load_config
 from heatpose.core.optim import build_optimizer, build_scheduler
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from heatpose.codecs import build_codec
 from heatpose.config import load_config
 from heatpose.core.predict import heatmaps, predict
 from heatpose.dataset import build_dataset, test_loader
 from heatpose.dataset.skeletons import COCO
-from torch import nn
 
 CPU = torch.device("cpu")
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from heatpose.codecs import build_codec
 from heatpose.config import load_config
 from heatpose.core.checkpoint import CheckpointError, read_checkpoint, save_atomically

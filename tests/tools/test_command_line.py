@@ -1,0 +1,228 @@
+"""The tools as their users call them: what a run leaves behind, resuming after SIGKILL, and mistakes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+
+TABLE = "| Arch | AP | Ap .5 | AP .75 | AP (M) | AP (L) | AR | AR .5 | AR .75 | AR (M) | AR (L) |"
+
+
+@pytest.fixture
+def tool(repository, tmp_path):
+    """A function (name, cfg, *pairs) -> finished process of tools/<name>.py."""
+
+    def call(name, cfg, *pairs):
+        return subprocess.run(
+            command(repository, name, cfg, *pairs), capture_output=True, text=True, cwd=tmp_path, timeout=300
+        )
+
+    return call
+
+
+def command(repository, name, cfg, *pairs):
+    return [sys.executable, str(repository / "tools" / f"{name}.py"), "--cfg", str(cfg), *pairs]
+
+
+def run_folder(path):
+    content = yaml.safe_load(path.read_text())
+    return path.parent / "output" / "toy" / content["MODEL"]["NAME"] / path.stem
+
+
+def table_header(text):
+    return [re.sub(r" +", " ", line) for line in text.splitlines() if line.startswith("| Arch")]
+
+
+class TestATraining:
+    @pytest.fixture(scope="class")
+    def trained(self, repository, tmp_path_factory, toy_root):
+        """A finished training of two epochs with all pictures, shared by the tests of this class."""
+        folder = tmp_path_factory.mktemp("run")
+        path = folder / "tiny.yaml"
+        path.write_text(yaml.safe_dump(tiny(folder, toy_root)))
+        debug = [word for kind in KINDS for word in (f"DEBUG.{kind}", "True")]
+        done = subprocess.run(
+            command(repository, "train", path, "DEBUG.DEBUG", "True", *debug),
+            capture_output=True, text=True, cwd=folder, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return path, done.stdout
+
+    def test_prints_the_table_and_names_the_boxes(self, trained):
+        _, text = trained
+        assert set(table_header(text)) == {TABLE}
+        assert "boxes: ground truth" in text
+        assert re.search(r"boxes: detections, \d+ boxes of .*\(SHA-256 [0-9a-f]{64}\)", text)
+        assert "multiply-adds" in text
+        assert "samples/s" in text
+
+    def test_leaves_its_files_behind(self, trained):
+        path, _ = trained
+        folder = run_folder(path)
+        for name in ("config.yaml", "checkpoint.pth", "model_best.pth", "final_state.pth", "run.json"):
+            assert (folder / name).is_file(), name
+        assert list(folder.glob("train_*.log"))
+        run = json.loads((folder / "run.json").read_text())
+        assert run["rows"][0]["boxes"].startswith("ground truth")
+        assert {"torch", "opencv", "commit"} <= run["versions"].keys()
+        results = json.loads(next((folder / "results").glob("keypoints_val*.json")).read_text())
+        assert {"image_id", "category_id", "keypoints", "score"} == results[0].keys()
+        assert not list(folder.rglob("*.tmp"))
+
+    def test_writes_readable_pictures(self, trained):
+        pictures = {file.name for file in (run_folder(trained[0]) / "pictures").iterdir()}
+        for ending in ("gt", "pred", "hm_gt", "hm_pred"):
+            assert any(re.fullmatch(rf"train_\d+_\d+_{ending}\.jpg", name) for name in pictures), ending
+            assert any(re.fullmatch(rf"val_\d+_\d+_{ending}\.jpg", name) for name in pictures), ending
+
+    def test_writes_tensorboard_events(self, trained):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        folder = next((trained[0].parent / "log" / "toy" / "pose_resnet").iterdir())
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        tags = events.Tags()
+        expected = {"train/loss", "train/accuracy", "train/learning_rate", "train/samples_per_second", "valid/AP",
+                    "valid/Ap_.5", "valid/AP_.75", "valid/AP_M", "valid/AP_L", "valid/AR", "valid/AR_.5",
+                    "valid/AR_.75", "valid/AR_M", "valid/AR_L"}  # fmt: skip
+        assert set(tags["scalars"]) == expected
+        assert tags["images"] == ["valid/predictions"]
+        assert len(events.Scalars("valid/AP")) == 2
+
+    def test_is_scored_alike_by_the_test_tool_with_both_kinds_of_boxes(self, trained, tool):
+        path, text = trained
+        done = tool("test", path)
+        assert done.returncode == 0, done.stderr
+        rows = [line for line in text.splitlines() if line.startswith("| pose_resnet")]
+        assert [line for line in done.stdout.splitlines() if line.startswith("| pose_resnet")][-1] in rows
+        detected = tool("test", path, "TEST.USE_GT_BBOX", "False", "TEST.SOFT_NMS", "True", "TEST.FLIP_TEST", "True")
+        assert detected.returncode == 0, detected.stderr
+        assert "boxes: detections" in detected.stdout
+
+    def test_another_codec_than_in_training_is_said(self, trained, tool):
+        done = tool("test", trained[0], "MODEL.CODEC", "dark")
+        assert done.returncode == 0
+        assert "was trained with codec gaussian, scored with dark" in done.stdout
+
+    def test_a_checkpoint_of_another_architecture_is_refused_with_its_keys(self, trained, tool):
+        weights = str(run_folder(trained[0]) / "final_state.pth")
+        done = tool(
+            "test", trained[0], "MODEL.NAME", "pose_resnet", "MODEL.EXTRA.NUM_LAYERS", "34", "TEST.MODEL_FILE", weights
+        )
+        refused(done, weights, "missing", "layer1.2.conv1.weight")
+
+
+KINDS = ("SAVE_BATCH_IMAGES_GT", "SAVE_BATCH_IMAGES_PRED", "SAVE_HEATMAPS_GT", "SAVE_HEATMAPS_PRED")
+
+
+def tiny(folder, toy_root, epochs=2):
+    boxes = next((toy_root / "person_detection_results").glob("*.json"))
+    return {
+        "OUTPUT_DIR": str(folder / "output"), "LOG_DIR": str(folder / "log"), "WORKERS": 1, "PRINT_FREQ": 2,
+        "DATASET": {"DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
+                    "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4},
+        "MODEL": {"NAME": "pose_resnet", "IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24], "SIGMA": 1.0,
+                  "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]}},
+        "TRAIN": {"BATCH_SIZE_PER_GPU": 4, "END_EPOCH": epochs},
+        "TEST": {"USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8, "COCO_BBOX_FILE": str(boxes), "BOTH_BOXES": True},
+    }  # fmt: skip
+
+
+def test_a_killed_training_resumes_to_the_same_weights(repository, tmp_path, toy_root):
+    weights = {}
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        path = folder / "tiny.yaml"
+        path.write_text(yaml.safe_dump({**tiny(folder, toy_root, epochs=4), "AUTO_RESUME": True}))
+        if name == "killed":
+            kill_after_first_epoch(command(repository, "train", path), run_folder(path), folder)
+            assert not (run_folder(path) / "final_state.pth").exists()
+        done = subprocess.run(
+            command(repository, "train", path), capture_output=True, text=True, cwd=folder, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        assert ("resumed from" in done.stdout) == (name == "killed")
+        weights[name] = torch.load(run_folder(path) / "final_state.pth", weights_only=True)["state_dict"]
+    for key, value in weights["whole"].items():
+        assert torch.equal(value, weights["killed"][key]), key
+
+
+def kill_after_first_epoch(words, folder, cwd):
+    with open(cwd / "killed.log", "w") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log, cwd=cwd, start_new_session=True)
+        deadline = time.monotonic() + 240
+        while not (folder / "checkpoint.pth").exists():
+            assert process.poll() is None, (cwd / "killed.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+
+
+def refused(done, *parts):
+    """The tool ended with code 2 and one line that holds `parts`."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+class TestMistakes:
+    def test_missing_experiment_file(self, tool, tmp_path):
+        refused(tool("train", tmp_path / "nothing.yaml"), "nothing.yaml", "no such file")
+
+    def test_unknown_key(self, tool, experiment):
+        refused(tool("train", experiment(), "TEST.USE_GT_BOX", "True"), "TEST.USE_GT_BOX", "TEST.USE_GT_BBOX")
+
+    def test_wrong_type(self, tool, experiment):
+        refused(tool("test", experiment(TRAIN={"LR": "fast"})), "tiny.yaml", "TRAIN.LR", "'fast'")
+
+    def test_data_root_that_does_not_exist(self, tool, experiment, tmp_path):
+        path = experiment(DATASET={"DATASET": "coco", "ROOT": str(tmp_path / "nowhere")})
+        refused(tool("train", path), "nowhere", "DATASET.ROOT")
+
+    def test_empty_detections(self, tool, experiment, tmp_path):
+        boxes = tmp_path / "boxes.json"
+        boxes.write_text("[]")
+        refused(tool("test", experiment(), "TEST.USE_GT_BBOX", "False", "TEST.COCO_BBOX_FILE", str(boxes)), str(boxes))
+
+    @pytest.fixture
+    def copy(self, toy_root, tmp_path):
+        """A copy of the drawn data that is not taken for the toy data set, and may be spoilt."""
+        folder = tmp_path / "copy"
+        shutil.copytree(toy_root, folder)
+        return folder
+
+    def test_missing_image(self, tool, experiment, copy):
+        (copy / "images" / "train" / "000000000003.jpg").unlink()
+        path = experiment(DATASET={"DATASET": "coco", "ROOT": str(copy)}, WORKERS=1)
+        refused(tool("train", path), "000000000003.jpg", "cannot read")
+
+    def test_truncated_jpeg(self, tool, experiment, copy):
+        image = copy / "images" / "val" / "000000000002.jpg"
+        image.write_bytes(image.read_bytes()[:5000])
+        torch.save({}, copy / "weights.pth")
+        path = experiment(DATASET={"DATASET": "coco", "ROOT": str(copy)})
+        refused(tool("train", path, "TRAIN.END_EPOCH", "1"), str(image), "cut off after 5000 bytes")
+
+    def test_annotations_without_keypoints(self, tool, experiment, copy):
+        file = copy / "annotations" / "person_keypoints_train.json"
+        content = json.loads(file.read_text())
+        del content["annotations"][2]["keypoints"]
+        file.write_text(json.dumps(content))
+        path = experiment(DATASET={"DATASET": "coco", "ROOT": str(copy)})
+        refused(tool("train", path), str(file), "'keypoints'", f"annotation {content['annotations'][2]['id']}")
+
+    def test_no_weights_yet(self, tool, experiment):
+        refused(tool("test", experiment()), "final_state.pth", "no such file", "TEST.MODEL_FILE")
