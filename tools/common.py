@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# Idle OpenMP threads sleep instead of spinning: spinning starves the loading processes, and with few cores the training
-# itself. It has to be set before torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Idle OpenMP threads spin a little and then sleep. Without a limit, on a CPU with few cores, they starve the loading
+# processes and one another; without spinning, small networks train at half the speed. Read when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import torch
 

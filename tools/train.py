@@ -61,7 +61,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     try:
         fit(
             state, loader, codec, build_loss(cfg), validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
-            cfg.PRINT_FREQ,
+            cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY,
         )  # fmt: skip
     finally:
         reporter.close()

@@ -63,6 +63,7 @@ DEFAULTS: dict[str, Any] = {
         "SHUFFLE": True,  # new order every epoch
         "BEGIN_EPOCH": 0,  # first epoch, where nothing is resumed
         "END_EPOCH": 140,  # epochs in all
+        "VALIDATE_EVERY": 1,  # score after every so many epochs, and after the last
         "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adamw, sgd
         "LR": 0.001,  # learning rate
         "LR_STEP": [90, 120],  # epochs after which the rate is multiplied by LR_FACTOR

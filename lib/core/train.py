@@ -45,7 +45,7 @@ class TrainingObserver(Protocol):
 
     def on_report(self, report: StepReport) -> None: ...
 
-    def on_epoch(self, epoch: int, score: float, is_best: bool) -> None: ...
+    def on_epoch(self, epoch: int, score: float | None, is_best: bool) -> None: ...
 
 
 @dataclass
@@ -196,8 +196,9 @@ def fit(
     device: torch.device,
     observer: TrainingObserver,
     report_every: int = 100,
+    validate_every: int = 1,
 ) -> None:
-    """Trains from `state.epoch` to `end_epoch`, scoring after every epoch.
+    """Trains from `state.epoch` to `end_epoch`, scoring after every `validate_every` epochs and after the last.
 
     `validate(epoch)` gives the score, higher is better. `loader.sampler` takes the epoch in its attribute `epoch`.
     Writes checkpoint.pth every epoch, model_best.pth at every new best score and final_state.pth at the end.
@@ -207,9 +208,11 @@ def fit(
         train_one_epoch(
             state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer, report_every
         )
-        score = validate(epoch)
-        is_best = score > state.best_score
-        state.epoch, state.best_score = epoch + 1, max(score, state.best_score)
+        is_due = (epoch + 1) % validate_every == 0 or epoch + 1 == end_epoch
+        score = validate(epoch) if is_due else None
+        is_best = score is not None and score > state.best_score
+        state.epoch = epoch + 1
+        state.best_score = score if score is not None and is_best else state.best_score
         if is_best:
             state.save_weights(folder / "model_best.pth")
         state.save(folder / "checkpoint.pth")

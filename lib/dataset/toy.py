@@ -25,7 +25,7 @@ from .toy_scene import draw_scene
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2  # raise it with every change of the drawing: existing folders are then drawn anew
+VERSION = 3  # raise it with every change of the drawing: existing folders are then drawn anew
 MARKER = "toy.json"
 JPEG_QUALITY = 90
 _TRAIN_STREAM, _TEST_STREAM = 0, 1  # the splits' random numbers have nothing in common

@@ -111,8 +111,8 @@ def _fill_occluder(canvas: Array, inside: Array, bush: bool, rng: Generator) -> 
 def finish(image: Array, rng: Generator) -> Array:
     """The camera: brightness, contrast, a colour cast, slight blur and sensor noise."""
     picture: Array = image.astype(np.float32)
-    if rng.random() < 0.4:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.9))
+    if rng.random() < 0.3:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.8))
     picture = (picture - 128) * rng.uniform(0.8, 1.15) + 128 + rng.uniform(-18, 18) + rng.normal(0, 5, 3)
     picture += rng.uniform(1, 5) * rng.standard_normal(picture.shape, dtype=np.float32)
     return np.clip(picture, 0, 255).astype(np.uint8)

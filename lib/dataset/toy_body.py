@@ -217,7 +217,7 @@ HEAD_POINTS = {  # on the skull, in units of its radii, along l, d, f
 
 
 def _add_head(body: Body, torso: Array, neck: Array, rng: Generator) -> None:
-    yaw, pitch, roll = (rng.normal(0, spread) for spread in (25, 10, 7))
+    yaw, pitch, roll = (rng.normal(0, spread) for spread in (22, 9, 7))
     yaw, pitch, roll = _clip("head_yaw", yaw), _clip("head_pitch", pitch), _clip("head_roll", roll)
     frame = torso @ about_d(yaw) @ about_l(-pitch) @ about_f(roll)
     size = rng.normal(1.3, 0.05)

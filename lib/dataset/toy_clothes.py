@@ -48,6 +48,12 @@ def _random_colour(rng: Generator, low: int = 30, high: int = 235) -> Array:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].astype(float)
 
 
+def _hair_colour(skin: Array, rng: Generator) -> Array:
+    """One that differs from the skin: the face must be told from the back of the head."""
+    colours = np.array([(25, 25, 30), (30, 45, 75), (45, 60, 120), (70, 125, 170), (190, 190, 195)], float)
+    return rng.choice(colours[np.abs(colours - skin).mean(1) > 45])
+
+
 def _trim(rng: Generator) -> Array:
     """A very light or very dark colour, which stands out from most cloth and skin."""
     return rng.choice([35.0, 215.0]) + rng.uniform(-25, 25, 3)
@@ -57,11 +63,11 @@ def sample_clothes(rng: Generator) -> Clothes:
     """Random skin, hair and clothes."""
     light, dark = np.array([175, 200, 240.0]), np.array([50, 75, 115.0])
     mix = rng.random()
-    hair = [(25, 25, 30), (30, 45, 75), (70, 125, 170), (45, 60, 120), (150, 150, 155)][rng.integers(5)]
+    skin = light * mix + dark * (1 - mix)
     leg = float(rng.choice([2.0, 0.9, 0.6], p=[0.7, 0.15, 0.15]))
     return Clothes(
-        skin=light * mix + dark * (1 - mix),
-        hair=np.array(hair, float),
+        skin=skin,
+        hair=_hair_colour(skin, rng),
         hat=_random_colour(rng, 60) if rng.random() < 0.2 else None,
         shirt=_random_colour(rng, 70),
         shirt_pattern=str(rng.choice(["plain", "stripes", "checks", "pinstripes"], p=[0.4, 0.25, 0.2, 0.15])),

@@ -39,9 +39,9 @@ class Painter:
         warped = cv2.warpAffine(texture, shifted, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
         self.canvas[y0:y1, x0:x1][inside] = warped[inside]
 
-    def ellipse(self, centre: Array, part: str, radii: tuple[float, float], down: Array, colour: Array) -> None:
+    def ellipse(self, centre: Array, part: str, radii: Array, down: Array, colour: Array) -> None:
         """Fill an ellipse at `centre` (canvas px); half width and height in statures, `down` (2,) along its height."""
-        self.fill(ellipse_outline(centre, np.array(radii) * self.stature, down), part, colour)
+        self.fill(ellipse_outline(centre, radii * self.stature, down), part, colour)
 
     def tube(self, bone: Bone, texture: Array, across: Array) -> None:
         """A part with its texture; round ends for limbs, the outline of a shirt or hips for the trunk."""
@@ -94,30 +94,29 @@ def draw_head(painter: Painter, body: Body, clothes: Clothes) -> None:
     radii = np.array([np.linalg.norm(across @ axes), np.linalg.norm(down @ axes)]) * painter.stature
     centre = painter.to_canvas((bone.start + bone.end) / 2)
     ears = sorted(("left_ear", "right_ear"), key=lambda ear: body.facing[ear])
-    draw_feature(painter, body, ears[0], (0.012, 0.02), down2, clothes.skin * 0.75)
+    ear = size * np.array([0.012, 0.019])
+    draw_feature(painter, body, ears[0], ear, down2, clothes.skin * 0.7)
     corner = centre - radii[0] * across[:2] - radii[1] * down2
     matrix = np.column_stack([2 * radii[0] * across[:2] / 31, 2 * radii[1] * down2 / 31, corner])
     painter.fill(ellipse_outline(centre, radii, down2), "head", skull_texture(frame, across, down, clothes), matrix)
-    draw_feature(painter, body, ears[1], (0.012, 0.02), down2, clothes.skin * 0.75)
+    draw_feature(painter, body, ears[1], ear, down2, clothes.skin * 0.7)
     for eye in ("left_eye", "right_eye"):
-        draw_feature(painter, body, eye, (0.0155, 0.012), down2, np.full(3, 245.0))
-        draw_feature(painter, body, eye, (0.008, 0.01), down2, np.array([40, 25, 20.0]))
-    draw_feature(painter, body, "nose", (0.01, 0.015), down2, clothes.skin * 0.62)
+        draw_feature(painter, body, eye, size * np.array([0.0165, 0.014]), down2, np.full(3, 250.0))
+        draw_feature(painter, body, eye, size * np.array([0.009, 0.01]), down2, np.array([35, 20, 15.0]))
+    draw_feature(painter, body, "nose", size * np.array([0.011, 0.016]), down2, clothes.skin * (0.5, 0.5, 0.8))
     mouth = frame @ np.array([0, 0.55, 0.85])
     if mouth[2] > 0.2:
         spot = painter.to_canvas((bone.start + bone.end) / 2 + axes @ np.array([0, 0.55, 0.83]))
-        painter.ellipse(spot, "head", (0.02, 0.007), down2, np.array([60, 50, 150.0]))
+        painter.ellipse(spot, "head", size * np.array([0.02, 0.006]), down2, np.array([60, 50, 150.0]))
 
 
-def draw_feature(
-    painter: Painter, body: Body, name: str, radii: tuple[float, float], down: Array, colour: Array
-) -> None:
+def draw_feature(painter: Painter, body: Body, name: str, radii: Array, down: Array, colour: Array) -> None:
     """An eye, ear or the nose where it faces the viewer; narrower, the more it is turned away."""
     facing = body.facing[name]
     if not is_facing(body, name):
         return
     narrow = 1.0 if "ear" in name or name == "nose" else max(facing, 0.35)
-    painter.ellipse(painter.to_canvas(body.joints[name]), "head", (radii[0] * narrow, radii[1]), down, colour)
+    painter.ellipse(painter.to_canvas(body.joints[name]), "head", radii * (narrow, 1), down, colour)
 
 
 def is_facing(body: Body, name: str) -> bool:

@@ -22,6 +22,7 @@ SIZES = ((320, 240), (352, 288), (256, 320), (240, 352), (304, 304))  # (w, h)
 OCCLUDER = 255  # in the label map; 0 is background, person p's parts are 1 + p * len(PART_NAMES) + part
 MAX_PEOPLE = (OCCLUDER - 1) // len(PART_NAMES)
 MIN_AREA = 80  # px; people of whom less is seen are not annotated
+FAR_SIDE = -0.6  # z of the surface normal; head keypoints that are turned farther away are not labelled
 MIN_KEYPOINTS = 3  # people with fewer labelled keypoints get none, as COCO's small and hidden ones
 
 # A keypoint is seen where one of these parts of the same person is; the trunk counts for hips and shoulders on the near
@@ -133,7 +134,7 @@ def _label_keypoints(labels: Array, person: Person, index: int, size: tuple[int,
     """Keypoints (17,3) x, y, v: 2 seen, 1 hidden, 0 outside the picture or hidden too well for anyone to tell where.
 
     A keypoint behind another person or a thing is labelled if its neighbour on the skeleton is seen: an annotator could
-    guess it.
+    guess it. Eyes, nose and ears on the far side of the head are not labelled, as COCO's annotators hardly ever do.
     """
     points = np.round(person.keypoints, 2)
     inside = ((points >= 0) & (points <= np.array(size) - 1)).all(1)
@@ -142,7 +143,8 @@ def _label_keypoints(labels: Array, person: Person, index: int, size: tuple[int,
         seen[k] = _is_seen(labels, person, index, COCO.names[k], points[k])
     visible, own = seen.T
     guessable = np.array([visible[list(near)].any() for near in _NEIGHBOURS])
-    flags = np.where(visible, 2, np.where(inside & (own | guessable), 1, 0))
+    far = np.array([person.body.facing.get(name, 0.0) < FAR_SIDE for name in COCO.names])
+    flags = np.where(visible, 2, np.where(inside & (own | guessable) & ~far, 1, 0))
     if (flags > 0).sum() < MIN_KEYPOINTS or not visible.any():
         flags[:] = 0
     return np.column_stack([points * (flags > 0)[:, None], flags])

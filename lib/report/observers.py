@@ -125,9 +125,10 @@ class TrainingReporter:
         """A picture from the validation after `epoch`."""
         self.board.picture(name, image, (epoch + 1) * self.steps)
 
-    def on_epoch(self, epoch: int, score: float, is_best: bool) -> None:
-        """An epoch is done and saved."""
-        self._log(f"epoch {epoch} done: AP {score:.4f}{', the best so far' if is_best else ''}")
+    def on_epoch(self, epoch: int, score: float | None, is_best: bool) -> None:
+        """An epoch is done and saved; `score` is None where it was not scored."""
+        if score is not None:
+            self._log(f"epoch {epoch} done: AP {score:.4f}{', the best so far' if is_best else ''}")
 
     def close(self) -> None:
         """Ends the progress bar and writes what TensorBoard has not."""

@@ -41,10 +41,10 @@ class Run:
         scheduler = build_scheduler(self.cfg, optimizer, len(self.loader))
         self.state = TrainingState(model, optimizer, scheduler, {"codec": self.codec.name})
 
-    def fit(self, end_epoch, scores=(0.1, 0.3, 0.2, 0.4)):
+    def fit(self, end_epoch, scores=(0.1, 0.3, 0.2, 0.4), validate_every=1):
         fit(
             self.state, self.loader, self.codec, build_loss(self.cfg), lambda epoch: scores[epoch], self.folder,
-            end_epoch, torch.device("cpu"), self.watcher, self.cfg.PRINT_FREQ,
+            end_epoch, torch.device("cpu"), self.watcher, self.cfg.PRINT_FREQ, validate_every,
         )  # fmt: skip
         return self
 
@@ -57,6 +57,12 @@ def test_the_loss_falls_and_everything_is_reported(experiment, tmp_path):
     assert run.watcher.reports[-1].loss < run.watcher.reports[0].loss
     assert run.watcher.epochs == [(0, 0.1, True), (1, 0.3, True), (2, 0.2, False), (3, 0.4, True)]
     assert all(0 <= report.loading_share <= 1 for report in run.watcher.reports)
+
+
+def test_scores_at_the_interval_and_at_the_end(experiment, tmp_path):
+    run = Run(experiment(), tmp_path / "out").fit(3, validate_every=2)
+    assert run.watcher.epochs == [(0, None, False), (1, 0.3, True), (2, 0.2, False)]
+    assert run.state.best_score == 0.3
 
 
 def test_files_left_behind(experiment, tmp_path):
