@@ -9,6 +9,7 @@ import numpy as np
 
 _LEFT, _RIGHT, _MIDDLE, _DARK = (80, 160, 255), (255, 170, 60), (90, 230, 90), (20, 20, 20)
 _SUBPIXEL_BITS = 4
+_READABLE_HEIGHT = 224  # px of a crop in a contact sheet, at least
 
 
 def draw_skeleton(
@@ -71,11 +72,13 @@ def skeleton_sheet(
     limbs: Sequence[tuple[int, int]],
     names: Sequence[str],
     columns: int = 8,
+    persons: int = 32,
 ) -> np.ndarray:
-    """Crops (B, H, W, 3) with keypoints (B, K, 2) in crop px, side by side."""
+    """The first crops (B, H, W, 3) with their keypoints (B, K, 2) in crop px, side by side."""
+    factor = _enlargement(crops)
     drawn = [
-        draw_skeleton(crop, points, seen, limbs, names)
-        for crop, points, seen in zip(crops, keypoints, visible, strict=True)
+        draw_skeleton(_enlarge(crop, factor), _enlarged(points, factor), seen, limbs, names)
+        for crop, points, seen in list(zip(crops, keypoints, visible, strict=True))[:persons]
     ]
     return tile(drawn, min(columns, len(drawn)))
 
@@ -87,17 +90,33 @@ def heatmap_sheet(
 
     `keypoints` (B, K, 2) in crop px are marked by a cross.
     """
+    factor = _enlargement(crops)
     cells = []
-    for crop, maps, points in list(zip(crops, heatmaps, keypoints, strict=True))[:persons]:
-        cells.append(crop)
+    for crop, maps, points in list(zip(crops, heatmaps, _enlarged(keypoints, factor), strict=True))[:persons]:
+        large = _enlarge(crop, factor)
+        cells.append(large)
         for heatmap, point, name in zip(maps, points, names, strict=True):
-            cell = overlay_heatmap(crop, heatmap)
+            cell = overlay_heatmap(large, heatmap)
             if np.isfinite(point).all():
                 centre = tuple(int(round(value)) for value in point)
-                cv2.drawMarker(cell, centre, (255, 255, 255), cv2.MARKER_CROSS, 7, 1, cv2.LINE_AA)
-            cv2.putText(cell, name, (2, 9), cv2.FONT_HERSHEY_SIMPLEX, 0.3, (255, 255, 255), 1, cv2.LINE_AA)
+                cv2.drawMarker(cell, centre, (255, 255, 255), cv2.MARKER_CROSS, 9, 1, cv2.LINE_AA)
+            cv2.putText(cell, name, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
             cells.append(cell)
     return tile(cells, 1 + len(names))
+
+
+def _enlargement(crops: np.ndarray) -> int:
+    """The whole factor that makes crops (B, H, W, 3) high enough for text and lines."""
+    return math.ceil(_READABLE_HEIGHT / crops.shape[1])
+
+
+def _enlarge(crop: np.ndarray, factor: int) -> np.ndarray:
+    return cv2.resize(crop, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+
+
+def _enlarged(keypoints: np.ndarray, factor: int) -> np.ndarray:
+    """Keypoints in the px of an enlarged picture; pixel centres are at whole numbers in both."""
+    return (keypoints + 0.5) * factor - 0.5
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:
