@@ -41,21 +41,38 @@ def table_header(text):
     return [re.sub(r" +", " ", line) for line in text.splitlines() if line.startswith("| Arch")]
 
 
-class TestATraining:
-    @pytest.fixture(scope="class")
-    def trained(self, repository, tmp_path_factory, toy_root):
-        """A finished training of two epochs with all pictures, shared by the tests of this class."""
-        folder = tmp_path_factory.mktemp("run")
-        path = folder / "tiny.yaml"
-        path.write_text(yaml.safe_dump(tiny(folder, toy_root)))
-        debug = [word for kind in KINDS for word in (f"DEBUG.{kind}", "True")]
-        done = subprocess.run(
-            command(repository, "train", path, "DEBUG.DEBUG", "True", *debug),
-            capture_output=True, text=True, cwd=folder, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return path, done.stdout
+KINDS = ("SAVE_BATCH_IMAGES_GT", "SAVE_BATCH_IMAGES_PRED", "SAVE_HEATMAPS_GT", "SAVE_HEATMAPS_PRED")
 
+
+def tiny(folder, toy_root, epochs=2):
+    boxes = next((toy_root / "person_detection_results").glob("*.json"))
+    return {
+        "OUTPUT_DIR": str(folder / "output"), "LOG_DIR": str(folder / "log"), "WORKERS": 1, "PRINT_FREQ": 2,
+        "DATASET": {"DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
+                    "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4},
+        "MODEL": {"NAME": "pose_resnet", "IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24], "SIGMA": 1.0,
+                  "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]}},
+        "TRAIN": {"BATCH_SIZE_PER_GPU": 4, "END_EPOCH": epochs},
+        "TEST": {"USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8, "COCO_BBOX_FILE": str(boxes), "BOTH_BOXES": True},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(repository, tmp_path_factory, toy_root):
+    """A finished training of two epochs with all pictures, shared by the tests of TestATraining."""
+    folder = tmp_path_factory.mktemp("run")
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny(folder, toy_root)))
+    debug = [word for kind in KINDS for word in (f"DEBUG.{kind}", "True")]
+    done = subprocess.run(
+        command(repository, "train", path, "DEBUG.DEBUG", "True", *debug),
+        capture_output=True, text=True, cwd=folder, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return path, done.stdout
+
+
+class TestATraining:
     def test_prints_the_table_and_names_the_boxes(self, trained):
         _, text = trained
         assert set(table_header(text)) == {TABLE}
@@ -118,22 +135,6 @@ class TestATraining:
             "test", trained[0], "MODEL.NAME", "pose_resnet", "MODEL.EXTRA.NUM_LAYERS", "34", "TEST.MODEL_FILE", weights
         )
         refused(done, weights, "missing", "layer1.2.conv1.weight")
-
-
-KINDS = ("SAVE_BATCH_IMAGES_GT", "SAVE_BATCH_IMAGES_PRED", "SAVE_HEATMAPS_GT", "SAVE_HEATMAPS_PRED")
-
-
-def tiny(folder, toy_root, epochs=2):
-    boxes = next((toy_root / "person_detection_results").glob("*.json"))
-    return {
-        "OUTPUT_DIR": str(folder / "output"), "LOG_DIR": str(folder / "log"), "WORKERS": 1, "PRINT_FREQ": 2,
-        "DATASET": {"DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
-                    "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4},
-        "MODEL": {"NAME": "pose_resnet", "IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24], "SIGMA": 1.0,
-                  "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]}},
-        "TRAIN": {"BATCH_SIZE_PER_GPU": 4, "END_EPOCH": epochs},
-        "TEST": {"USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8, "COCO_BBOX_FILE": str(boxes), "BOTH_BOXES": True},
-    }  # fmt: skip
 
 
 def test_a_killed_training_resumes_to_the_same_weights(repository, tmp_path, toy_root):
