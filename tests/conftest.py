@@ -68,38 +68,35 @@ def toy_root(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def experiment(tmp_path, toy_root):
-    """A function (text="", **sections) -> path of an experiment file: a very small HRNet on `toy_root`."""
+@pytest.fixture(scope="session")
+def tiny_content(toy_root):
+    """A function (folder) -> content of an experiment: a very small network on `toy_root`, runs below `folder`."""
+    boxes = next((toy_root / "person_detection_results").glob("*.json"))
 
-    def write(name="tiny.yaml", **sections):
-        content = {
-            "OUTPUT_DIR": str(tmp_path / "output"),
-            "LOG_DIR": str(tmp_path / "log"),
-            "WORKERS": 0,
-            "PRINT_FREQ": 2,
-            "DATASET": {
-                "DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
-                "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4,
-            },
-            "MODEL": {
-                "NAME": "pose_resnet", "IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24], "SIGMA": 1.0,
-                "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]},
-            },
+    def content(folder):
+        return {
+            "OUTPUT_DIR": str(folder / "output"), "LOG_DIR": str(folder / "log"), "WORKERS": 0, "PRINT_FREQ": 2,
+            "DATASET": {"DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
+                        "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4},
+            "MODEL": {"NAME": "pose_resnet", "IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24], "SIGMA": 1.0,
+                      "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]}},
             "TRAIN": {"BATCH_SIZE_PER_GPU": 4, "END_EPOCH": 2},
-            "TEST": {
-                "USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8,
-                "COCO_BBOX_FILE": str(detections_file(toy_root)),
-            },
+            "TEST": {"USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8, "COCO_BBOX_FILE": str(boxes)},
         }  # fmt: skip
+
+    return content
+
+
+@pytest.fixture
+def experiment(tmp_path, tiny_content):
+    """A function (**sections) -> path of an experiment file: `tiny_content` with keys of some sections changed."""
+
+    def write(**sections):
+        content = tiny_content(tmp_path)
         for section, values in sections.items():
-            content[section] = {**content.get(section, {}), **values} if isinstance(values, dict) else values
-        path = tmp_path / name
+            content[section] = {**content[section], **values} if isinstance(values, dict) else values
+        path = tmp_path / "tiny.yaml"
         path.write_text(yaml.safe_dump(content))
         return path
 
     return write
-
-
-def detections_file(root):
-    return next((root / "person_detection_results").glob("*.json"))

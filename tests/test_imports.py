@@ -24,14 +24,12 @@ LAYERS = {
 }
 
 
-def imported_packages(file: Path, package: str) -> set[str]:
-    """First-level packages of heatpose that a module in lib/<package> imports, its own left out."""
+def imported_packages(file: Path, package: str, depth: int = 1) -> set[str]:
+    """First-level packages of heatpose that a module imports, its own left out; `depth` folders below lib."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level >= 2 and node.module:
-            found.add(node.module.split(".")[0])
-        elif isinstance(node, ast.ImportFrom) and node.level == 2:
-            found.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.level == depth + 1:
+            found.update([node.module.split(".")[0]] if node.module else [alias.name for alias in node.names])
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("heatpose."):
             found.add((node.module or "").split(".")[1])
         elif isinstance(node, ast.Import):
@@ -42,7 +40,8 @@ def imported_packages(file: Path, package: str) -> set[str]:
 @pytest.mark.parametrize("package", LAYERS)
 def test_packages_import_only_what_lies_below(repository, package):
     for file in (repository / "lib" / package).rglob("*.py"):
-        wrong = imported_packages(file, package) - LAYERS[package]
+        depth = len(file.relative_to(repository / "lib").parts) - 1
+        wrong = imported_packages(file, package, depth) - LAYERS[package]
         assert not wrong, f"{file} imports {sorted(wrong)}"
 
 
@@ -55,6 +54,8 @@ def test_the_check_sees_a_wrong_import(tmp_path):
     module = tmp_path / "loss.py"
     module.write_text("from ..models import build_model\nfrom ..utils.files import write_text\nfrom .batch import f\n")
     assert imported_packages(module, "core") == {"models", "utils"}
+    module.write_text("from ...models import build_model\nfrom ..skeletons import COCO\n")
+    assert imported_packages(module, "dataset", depth=2) == {"models"}
 
 
 def test_doctests_pass_under_the_name_heatpose():

@@ -11,8 +11,8 @@ from pycocotools.coco import COCO as CocoReader
 from heatpose.dataset import toy
 from heatpose.dataset.skeletons import COCO
 from heatpose.dataset.toy import ensure_toy_dataset
-from heatpose.dataset.toy_body import LIMITS, PART_NAMES, sample_angles, sample_body
-from heatpose.dataset.toy_scene import SIZES, draw_scene
+from heatpose.dataset.toy.body import LIMITS, PART_NAMES, sample_angles, sample_body
+from heatpose.dataset.toy.scene import SIZES, draw_scene
 
 SETS = ("toy_train", "toy_val")
 

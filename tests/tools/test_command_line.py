@@ -8,10 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+
+from heatpose.config import load_config
+from heatpose.models import build_model
 
 TABLE = "| Arch | AP | Ap .5 | AP .75 | AP (M) | AP (L) | AR | AR .5 | AR .75 | AR (M) | AR (L) |"
 
@@ -44,25 +49,20 @@ def table_header(text):
 KINDS = ("SAVE_BATCH_IMAGES_GT", "SAVE_BATCH_IMAGES_PRED", "SAVE_HEATMAPS_GT", "SAVE_HEATMAPS_PRED")
 
 
-def tiny(folder, toy_root, epochs=2):
-    boxes = next((toy_root / "person_detection_results").glob("*.json"))
-    return {
-        "OUTPUT_DIR": str(folder / "output"), "LOG_DIR": str(folder / "log"), "WORKERS": 1, "PRINT_FREQ": 2,
-        "DATASET": {"DATASET": "toy", "ROOT": str(toy_root), "TRAIN_SET": "train", "TEST_SET": "val",
-                    "TOY_TRAIN_IMAGES": 6, "TOY_TEST_IMAGES": 4},
-        "MODEL": {"NAME": "pose_resnet", "IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24], "SIGMA": 1.0,
-                  "EXTRA": {"NUM_LAYERS": 18, "NUM_DECONV_FILTERS": [8, 8, 8]}},
-        "TRAIN": {"BATCH_SIZE_PER_GPU": 4, "END_EPOCH": epochs},
-        "TEST": {"USE_GT_BBOX": True, "BATCH_SIZE_PER_GPU": 8, "COCO_BBOX_FILE": str(boxes), "BOTH_BOXES": True},
-    }  # fmt: skip
+def write_experiment(content, **sections):
+    """Writes `content` with keys of some sections changed to its run's folder; returns the path."""
+    for section, values in sections.items():
+        content[section] = {**content[section], **values} if isinstance(values, dict) else values
+    path = Path(content["OUTPUT_DIR"]).parent / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 @pytest.fixture(scope="module")
-def trained(repository, tmp_path_factory, toy_root):
+def trained(repository, tmp_path_factory, tiny_content):
     """A finished training of two epochs with all pictures, shared by the tests of TestATraining."""
     folder = tmp_path_factory.mktemp("run")
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny(folder, toy_root)))
+    path = write_experiment(tiny_content(folder), WORKERS=1, TEST={"BOTH_BOXES": True})
     debug = [word for kind in KINDS for word in (f"DEBUG.{kind}", "True")]
     done = subprocess.run(
         command(repository, "train", path, "DEBUG.DEBUG", "True", *debug),
@@ -137,13 +137,12 @@ class TestATraining:
         refused(done, weights, "missing", "layer1.2.conv1.weight")
 
 
-def test_a_killed_training_resumes_to_the_same_weights(repository, tmp_path, toy_root):
+def test_a_killed_training_resumes_to_the_same_weights(repository, tmp_path, tiny_content):
     weights = {}
     for name in ("whole", "killed"):
         folder = tmp_path / name
         folder.mkdir()
-        path = folder / "tiny.yaml"
-        path.write_text(yaml.safe_dump({**tiny(folder, toy_root, epochs=4), "AUTO_RESUME": True}))
+        path = write_experiment(tiny_content(folder), WORKERS=1, AUTO_RESUME=True, TRAIN={"END_EPOCH": 4})
         if name == "killed":
             kill_after_first_epoch(command(repository, "train", path), run_folder(path), folder)
             assert not (run_folder(path) / "final_state.pth").exists()
@@ -227,3 +226,28 @@ class TestMistakes:
 
     def test_no_weights_yet(self, tool, experiment):
         refused(tool("test", experiment()), "final_state.pth", "no such file", "TEST.MODEL_FILE")
+
+
+@pytest.mark.parametrize("codec", ["gaussian", "dark", "udp", "udp_offset", "soft_argmax"])
+def test_real_images_are_scored_with_every_codec_and_both_kinds_of_boxes(tool, samples, tmp_path, tiny_content, codec):
+    root = samples / "coco_sample"
+    boxes = root / "person_detection_results" / "COCO_val2017_detections_AP_H_56_person.json"
+    path = write_experiment(
+        tiny_content(tmp_path),
+        DATASET={"DATASET": "coco", "ROOT": str(root), "TEST_SET": "val2017"},
+        MODEL={"CODEC": codec, "IMAGE_SIZE": [96, 128], "HEATMAP_SIZE": [24, 32]},
+        TEST={"COCO_BBOX_FILE": str(boxes), "BOTH_BOXES": True, "FLIP_TEST": True, "POST_PROCESS": True},
+    )
+    weights = tmp_path / "random.pth"
+    torch.manual_seed(0)
+    torch.save(build_model(load_config(path)).state_dict(), weights)
+    done = tool("test", path, "TEST.MODEL_FILE", str(weights))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "output/coco/pose_resnet/tiny/run.json").read_text())["rows"]
+    assert [re.search(r"\d+ boxes", row["boxes"]).group() for row in rows] == ["12 boxes", "118 boxes"]
+    for row in rows:
+        assert 0 <= row["metrics"]["AP"] < 0.1  # the weights are random
+    for file in (tmp_path / "output/coco/pose_resnet/tiny/results").iterdir():
+        keypoints = np.array([entry["keypoints"] for entry in json.loads(file.read_text())])
+        assert keypoints.shape[1:] == (51,)
+        assert np.isfinite(keypoints).all()

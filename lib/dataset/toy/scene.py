@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .skeletons import COCO
-from .toy_backdrop import draw_background, draw_occluder, finish
-from .toy_body import PART_NAMES, Array, Body, sample_body
-from .toy_clothes import sample_clothes
-from .toy_figure import Painter, draw_person, is_facing
+from ..skeletons import COCO
+from .backdrop import draw_background, draw_occluder, finish
+from .body import PART_NAMES, Array, Body, sample_body
+from .clothes import sample_clothes
+from .figure import Painter, draw_person, is_facing
 
 SUPERSAMPLE = 2
 SIZES = ((320, 240), (352, 288), (256, 320), (240, 352), (304, 304))  # (w, h)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .toy_body import Array, Bone
+from .body import Array, Bone
 
 TEXTURE_SIZE = (24, 48)  # (w, h) of a part's texture: across its visible half, along it
 _ACROSS = np.linspace(-0.98, 0.98, TEXTURE_SIZE[0])

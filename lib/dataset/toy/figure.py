@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from .toy_body import HEAD_RADII, PART_NAMES, Array, Body, Bone
-from .toy_clothes import TEXTURE_SIZE, Clothes, part_texture, shaded, skull_texture, visible_surface
+from .body import HEAD_RADII, PART_NAMES, Array, Body, Bone
+from .clothes import TEXTURE_SIZE, Clothes, part_texture, shaded, skull_texture, visible_surface
 
 
 class Painter:

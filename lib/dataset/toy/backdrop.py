@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .toy_body import Array
+from .body import Array
 
 
 def _colour(rng: Generator) -> Array:

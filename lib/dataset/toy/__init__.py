@@ -5,7 +5,7 @@
     root/person_detection_results/COCO_<test set>_detections_AP_toy_person.json
     root/toy.json                                   the parameters, what makes a folder ours
 
-How the people look and why left and right can be told apart: toy_clothes.py.
+How the people look and why left and right can be told apart: clothes.py.
 """
 
 import json
@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .skeletons import COCO
-from .toy_scene import draw_scene
+from ..skeletons import COCO
+from .scene import draw_scene
 
 logger = logging.getLogger(__name__)
 
