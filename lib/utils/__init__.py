@@ -1,1 +1,1 @@
-"""."""
+"""Geometry and small helpers that import nothing of the project."""
