@@ -83,11 +83,12 @@ def prepare_device(cfg: Any) -> torch.device:
             f"GPUS is {list(cfg.GPUS)}, but there are {torch.cuda.device_count()} CUDA devices; set GPUS (0,)"
         )
     if len(cfg.GPUS) > 1:
-        logger.info(
+        logger.warning(
             "GPUS lists %d devices; this version computes on the first: a step takes BATCH_SIZE_PER_GPU %d samples",
             len(cfg.GPUS),
             cfg.TRAIN.BATCH_SIZE_PER_GPU,
         )
+    torch.cuda.set_device(cfg.GPUS[0])
     return torch.device("cuda", cfg.GPUS[0])
 
 
@@ -121,7 +122,9 @@ class Validator:
     def score(self, model: torch.nn.Module, prefix: str) -> dict[str, float]:
         """COCO's ten numbers; writes the results file, and pictures whose names begin with `prefix`."""
         test, records, skeleton = self.cfg.TEST, self.dataset.records, self.dataset.skeleton
-        reporter = PredictionReporter(self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ)
+        reporter = PredictionReporter(
+            self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ, test.USE_GT_BBOX
+        )
         keypoints = predict(
             model, self.loader, self.codec, records.center, records.scale, self.device, test.BATCH_SIZE_PER_GPU,
             skeleton.flip_pairs if test.FLIP_TEST else None, reporter,
@@ -143,9 +146,10 @@ def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -
 
 
 def report_scores(cfg: Any, rows: Sequence[tuple[Validator, dict[str, float]]], phase: str, weights: Path) -> None:
-    """The closing table, a row for each kind of boxes with what they are, in the log and in run.json."""
+    """The closing table, a row for each kind of boxes with what they are, in the log and in run.json or test.json."""
     names = [f"{cfg.MODEL.NAME} {'gt' if each.cfg.TEST.USE_GT_BBOX else 'det'}" for each, _ in rows]
     table = score_table([(name, scores) for name, (_, scores) in zip(names, rows, strict=True)])
     boxes = "\n".join(f"{name.split()[-1]} boxes: {each.boxes}" for name, (each, _) in zip(names, rows, strict=True))
     logger.info("%s\n%s\n%s", weights, table, boxes)
-    save_run(rows[0][0].folder, phase, weights, [{"boxes": each.boxes, "metrics": scores} for each, scores in rows])
+    record = rows[0][0].folder / ("run.json" if phase == "train" else f"{phase}.json")
+    save_run(record, phase, weights, [{"boxes": each.boxes, "metrics": scores} for each, scores in rows])

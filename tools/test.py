@@ -35,7 +35,7 @@ def main() -> None:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
     place(model, device)
     logger.info("%s: %s parameters, weights of %s", cfg.MODEL.NAME, f"{summary.parameters:,}", weights)
-    save_config(output, dump_config(cfg))
+    save_config(output / "test_config.yaml", dump_config(cfg))
     report_scores(cfg, [(validator, validator.score(model, "val")) for validator in validators], "test", weights)
 
 

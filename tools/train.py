@@ -32,13 +32,12 @@ def main() -> None:
     folders = run_folders(cfg.OUTPUT_DIR, cfg.LOG_DIR, cfg.DATASET.DATASET, cfg.MODEL.NAME, file_name(path))
     start_logging(folders.output, "train")
     device = prepare_device(cfg)
-    save_config(folders.output, dump_config(cfg))
     train(cfg, folders, device)
 
 
 def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     """One run: data, model, epochs, and the closing table."""
-    codec = build_codec(cfg)
+    codec, loss = build_codec(cfg), build_loss(cfg)
     dataset = build_dataset(cfg, "train")
     validators = build_validators(cfg, codec, device, folders.output)
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)
@@ -47,6 +46,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     )
     state = build_state(cfg, device, len(loader))
     resume(cfg, state, folders.output)
+    save_config(folders.output / "config.yaml", dump_config(cfg))
     reporter = TrainingReporter(
         Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch,
         cfg.TRAIN.END_EPOCH, len(loader),
@@ -60,7 +60,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
 
     try:
         fit(
-            state, loader, codec, build_loss(cfg), validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
+            state, loader, codec, loss, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
             cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY,
         )  # fmt: skip
     finally:
@@ -73,7 +73,9 @@ def build_state(cfg: Any, device: Any, steps_per_epoch: int) -> TrainingState:
     """Model with its first weights, optimizer and schedule."""
     model = build_model(cfg)
     logger.info("%s: %s", cfg.MODEL.NAME, summarise(model, cfg.MODEL.IMAGE_SIZE))
-    if cfg.MODEL.PRETRAINED and cfg.MODEL.INIT_WEIGHTS:
+    if cfg.MODEL.PRETRAINED and not cfg.MODEL.INIT_WEIGHTS:
+        logger.warning("MODEL.PRETRAINED is not loaded: MODEL.INIT_WEIGHTS is False")
+    elif cfg.MODEL.PRETRAINED:
         layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ("*",))
         logger.info(load_pretrained(model, data_path(cfg, cfg.MODEL.PRETRAINED), layers))
     place(model, device)
@@ -85,15 +87,26 @@ def build_state(cfg: Any, device: Any, steps_per_epoch: int) -> TrainingState:
         "heatmap_size": list(cfg.MODEL.HEATMAP_SIZE),
     }
     scheduler = build_scheduler(cfg, optimizer, steps_per_epoch)
-    return TrainingState(model, optimizer, scheduler, description, epoch=cfg.TRAIN.BEGIN_EPOCH)
+    return TrainingState(model, optimizer, scheduler, description, steps_per_epoch, epoch=cfg.TRAIN.BEGIN_EPOCH)
 
 
 def resume(cfg: Any, state: TrainingState, output: Path) -> None:
-    """Continues from the last checkpoint where AUTO_RESUME is set and there is one."""
-    path = data_path(cfg, cfg.TRAIN.CHECKPOINT) if cfg.TRAIN.CHECKPOINT else output / "checkpoint.pth"
-    if cfg.AUTO_RESUME and (cfg.TRAIN.CHECKPOINT or path.is_file()):
+    """With AUTO_RESUME, continues from checkpoint.pth in `output` or, where there is none, from TRAIN.CHECKPOINT."""
+    path = output / "checkpoint.pth"
+    if not cfg.AUTO_RESUME:
+        if path.is_file():
+            logger.warning("%s will be overwritten: AUTO_RESUME is False", path)
+        return
+    if path.is_file():
         state.resume(path)
-        logger.info("resumed from %s: epoch %d, best AP so far %.4f", path, state.epoch, state.best_score)
+    elif cfg.TRAIN.CHECKPOINT:
+        path = data_path(cfg, cfg.TRAIN.CHECKPOINT)
+        state.resume(path)
+        state.best_score = -1.0  # no model_best.pth stands in this folder yet
+    else:
+        logger.info("AUTO_RESUME: no checkpoint in %s, starting anew", output)
+        return
+    logger.info("resumed from %s: epoch %d, best AP so far %.4f", path, state.epoch, state.best_score)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Any
 
 # Input px per px of the coarsest features: the input's sides must be multiples of it.
 COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16}
-JOINTS = {"toy": 17}
+JOINTS = {"coco": 17, "toy": 17}
 OFFSET_LOSSES = ("JointsMSEOffset", "JointsL1Offset")
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
@@ -50,8 +50,9 @@ def _choices(cfg: Any) -> list[str]:
 
 def _numbers(cfg: Any) -> list[str]:
     found = [f"{key} is {_lookup(cfg, key)}; it must be above 0" for key in POSITIVE if not _lookup(cfg, key) > 0]
-    if cfg.WORKERS < 0:
-        found.append(f"WORKERS is {cfg.WORKERS}; it must be 0 or more")
+    found += [f"{key} is {cfg[key]}; it must be 0 or more" for key in ("WORKERS", "SEED") if cfg[key] < 0]
+    if cfg.LOSS.USE_OHKM and cfg.LOSS.TOPK > cfg.MODEL.NUM_JOINTS:
+        found.append(f"LOSS.TOPK is {cfg.LOSS.TOPK}; it must be at most MODEL.NUM_JOINTS {cfg.MODEL.NUM_JOINTS}")
     if not cfg.GPUS:
         found.append("GPUS is empty; give at least one device number, e.g. (0,)")
     return found

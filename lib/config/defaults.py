@@ -9,7 +9,7 @@ from typing import Any
 DEFAULTS: dict[str, Any] = {
     "OUTPUT_DIR": "output",  # results go to OUTPUT_DIR/<dataset>/<model>/<cfg name>/
     "LOG_DIR": "log",  # TensorBoard events go to LOG_DIR/<dataset>/<model>/<cfg name>_<time>/
-    "DATA_DIR": "",  # relative paths in ROOT, COCO_BBOX_FILE, PRETRAINED and MODEL_FILE start here
+    "DATA_DIR": "",  # relative paths of data and weights (ROOT, COCO_BBOX_FILE, PRETRAINED, ...) start here
     "GPUS": [0],  # CUDA devices; without CUDA the CPU is used. This version uses the first one
     "WORKERS": 4,  # data loading processes; 0 loads in the main process
     "PRINT_FREQ": 100,  # a log line (and DEBUG pictures) every so many training steps

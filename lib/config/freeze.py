@@ -51,6 +51,9 @@ class FrozenConfig(EasyDict):
     def setdefault(self, key: Any, default: Any = None) -> NoReturn:
         _refuse(key)
 
+    def __ior__(self, other: Any) -> NoReturn:
+        _refuse("keys")
+
     def clear(self) -> NoReturn:
         _refuse("keys")
 

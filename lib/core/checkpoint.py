@@ -27,16 +27,20 @@ def save_atomically(content: Any, path: Path) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a .pth file; a CheckpointError where it is missing, cut off, or needs pickled objects."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; train first, or give TEST.MODEL_FILE or MODEL.PRETRAINED")
+        raise CheckpointError(
+            f"{path}: no such file; train first or give TEST.MODEL_FILE (to score), put the backbone there or give "
+            "MODEL.PRETRAINED '' (to train)"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError:
         raise CheckpointError(
-            f"{path}: not a plain weight file ({str(error).splitlines()[0]}); pickled objects are not loaded, since "
-            "they can run code: save the model's state_dict() instead"
+            f"{path}: not a plain weight file; files that need pickled objects are not loaded, since they can run "
+            "code: save the model's state_dict() instead"
         ) from None
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path}: broken or cut off ({str(error).splitlines()[0]}); fetch it again") from None
+    except (RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path}: broken, cut off or no weight file ({reason}); fetch it again") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a state_dict")
     return content

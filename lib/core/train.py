@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from ..metrics.pck import heatmap_accuracy
@@ -76,7 +76,7 @@ def train_one_epoch(
     codec: Any,
     loss_fn: Callable[..., Tensor],
     optimizer: Optimizer,
-    scheduler: LRScheduler,
+    scheduler: LambdaLR,
     device: torch.device,
     epoch: int,
     observer: TrainingObserver,
@@ -119,7 +119,7 @@ def _stop_if_bad(step: int, epoch: int, learning_rate: float) -> None:
     if step >= 0:
         raise TrainingError(
             f"the loss is not finite since step {step} of epoch {epoch} (learning rate {learning_rate:g}); lower "
-            "TRAIN.LR or raise TRAIN.WARMUP_ITERS, then start again: checkpoint.pth holds the epoch before"
+            "TRAIN.LR or raise TRAIN.WARMUP_ITERS and start again; what was saved before is untouched"
         )
 
 
@@ -146,8 +146,9 @@ class TrainingState:
 
     model: nn.Module
     optimizer: Optimizer
-    scheduler: LRScheduler
+    scheduler: LambdaLR
     description: dict[str, Any]  # stored in every weight file: architecture, codec, sizes
+    steps_per_epoch: int
     epoch: int = 0  # the next one
     best_score: float = -1.0
 
@@ -159,7 +160,6 @@ class TrainingState:
             "best_score": self.best_score,
             "state_dict": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
             "random_state": torch.get_rng_state(),
             "cuda_random_state": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -170,19 +170,44 @@ class TrainingState:
         save_atomically({**self.description, "epoch": self.epoch, "state_dict": self.model.state_dict()}, path)
 
     def resume(self, path: Path) -> None:
-        """Continues from a file of `save`; a CheckpointError where it is none or belongs to another model."""
+        """Continues from a file of `save`.
+
+        Learning rate, weight decay and schedule are the present configuration's: the schedule is put where the epoch
+        begins, so that TRAIN.LR or the batch size can be changed between two starts.
+
+        Raises:
+            CheckpointError: `path` is no file of `save`, or of another architecture, codec or size.
+        """
         content = load_weights(self.model, path)
-        if "optimizer" not in content or "scheduler" not in content:
+        for key, value in self.description.items():
+            if content.get(key, value) != value:
+                raise CheckpointError(
+                    f"{path}: was trained with {key} {content[key]}, this run has {value}; change the experiment or "
+                    "set AUTO_RESUME False"
+                )
+        if "optimizer" not in content:
             raise CheckpointError(
                 f"{path}: holds weights but no optimizer; resume from a checkpoint.pth, or give the file as "
                 "MODEL.PRETRAINED and set AUTO_RESUME False"
             )
+        options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(content["optimizer"])
-        self.scheduler.load_state_dict(content["scheduler"])
+        for group, present in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(present)
         self.epoch, self.best_score = content["epoch"], content["best_score"]
+        self._place_schedule(self.epoch * self.steps_per_epoch)
         torch.set_rng_state(content["random_state"])
         if torch.cuda.is_available() and len(content["cuda_random_state"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
+
+    def _place_schedule(self, step: int) -> None:
+        """Puts the schedule, a function of the step, at `step`."""
+        schedule = self.scheduler
+        schedule.last_epoch = step
+        rates = [rate * factor(step) for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
+        schedule._last_lr = rates  # what get_last_lr returns; LambdaLR has no public way to be moved
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 def fit(

@@ -63,9 +63,7 @@ def _train(cfg: Any, root: Path) -> TrainingCrops:
     path = coco.annotation_path(root, data.TRAIN_SET)
     records = _annotated(cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS), codec.inclusive_boxes)
     if data.SELECT_DATA:
-        records = select_consistent(records)
-    if not len(records):
-        raise DataError(f"{path}: nobody to train on is left after the filters; give people with keypoints and boxes")
+        records = _require_people(select_consistent(records), path)
     augmentation = Augmentation(
         data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY
     )
@@ -94,7 +92,16 @@ def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
 def _annotated(cfg: Any, path: Path, content: dict[str, Any], inclusive: bool) -> Records:
     if cfg.MODEL.NUM_JOINTS != skeletons.COCO.num_joints:
         raise DataError(f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {path} has COCO's 17 keypoints; set it to 17")
-    return coco.annotated_people(content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), inclusive)
+    return _require_people(coco.annotated_people(content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), inclusive), path)
+
+
+def _require_people(records: Records, path: Path) -> Records:
+    if not len(records):
+        raise DataError(
+            f"{path}: nobody is left after the filters; people need category_id 1, a box inside the image, an area "
+            "above 0 and labelled keypoints"
+        )
+    return records
 
 
 def _detected(cfg: Any, content: dict[str, Any], inclusive: bool) -> tuple[Records, str]:

@@ -46,19 +46,33 @@ def read_annotations(path: Path, num_joints: int) -> dict[str, Any]:
     content = read_json(path, "put the annotations there, or set DATASET.ROOT or the name of the set")
     if not isinstance(content, dict) or not content.get("images") or "annotations" not in content:
         raise DataError(f"{path}: expected a COCO file with 'images' and 'annotations'")
+    for number, image in enumerate(content["images"]):
+        missing = [key for key in ("id", "width", "height") if key not in image]
+        if missing:
+            raise DataError(
+                f"{path}: image number {number} has no {missing[0]!r}; give every image id, width and height"
+            )
     for number, annotation in enumerate(content["annotations"]):
         missing = [key for key in ("id", "image_id", "bbox", "area", "keypoints") if key not in annotation]
         name = f"annotation {annotation.get('id', f'number {number}')} (image {annotation.get('image_id', 'unknown')})"
         if missing:
-            raise DataError(
-                f"{path}: {name} has no {missing[0]!r}; expected COCO keypoint annotations, i.e. the file "
-                "person_keypoints_<set>.json rather than instances_<set>.json"
-            )
+            hint = ", i.e. person_keypoints_<set>.json rather than instances_<set>.json" * (missing == ["keypoints"])
+            raise DataError(f"{path}: {name} has no {missing[0]!r}; expected COCO keypoint annotations{hint}")
         if len(annotation["keypoints"]) != 3 * num_joints:
             raise DataError(
                 f"{path}: {name} has {len(annotation['keypoints'])} keypoint numbers, but MODEL.NUM_JOINTS "
                 f"{num_joints} needs {3 * num_joints} (x, y, v each); set MODEL.NUM_JOINTS to fit the data"
             )
+    return _completed(content)
+
+
+def _completed(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields that COCO's own files have, that COCOeval wants, and that follow from the others."""
+    for annotation in content["annotations"]:
+        annotation.setdefault("iscrowd", 0)
+        annotation.setdefault("category_id", PERSON)
+        annotation.setdefault("num_keypoints", sum(v > 0 for v in annotation["keypoints"][2::3]))
+    content.setdefault("categories", [{"id": PERSON, "name": "person"}])
     return content
 
 
@@ -86,9 +100,9 @@ def annotated_people(content: dict[str, Any], num_joints: int, aspect_ratio: flo
 
 def _is_candidate(annotation: dict[str, Any]) -> bool:
     return (
-        not annotation.get("iscrowd", 0)
+        not annotation["iscrowd"]
         and annotation["area"] > 0
-        and annotation.get("category_id", PERSON) == PERSON
+        and annotation["category_id"] == PERSON
         and max(annotation["keypoints"]) > 0
     )
 

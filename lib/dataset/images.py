@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -45,7 +46,12 @@ class ImageFolder:
                 raise DataError(
                     f"{where}: cannot read the image ({error.strerror}); put it there or drop it from the annotations"
                 ) from None
-        archive = self._open_archive(self.archive)
+        try:
+            return self._member(self._open_archive(self.archive), name, where)
+        except (zipfile.BadZipFile, zlib.error, OSError) as error:
+            raise DataError(f"{where}: cannot read the zip file ({error}); fetch it again") from None
+
+    def _member(self, archive: zipfile.ZipFile, name: str, where: str) -> bytes:
         # COCO's own zips hold a folder of the set's name; the forks' zips hold the files themselves.
         for member in (name, f"{self.folder.name}/{name}"):
             try:
@@ -79,6 +85,9 @@ def _is_whole_jpeg(data: bytes) -> bool:
     """Whether the end marker follows the first scan; markers before it may belong to an embedded thumbnail."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == 0xFF:  # a fill byte, allowed before any marker
+            at += 1
+            continue
         if data[at + 1] == _SCAN:
             return data.rfind(_JPEG_END, at) > 0
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
@@ -44,13 +45,24 @@ def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
     return groups
 
 
+def _one_thread(worker: int) -> None:
+    """Every loading process computes with one thread: OpenCV's threads do not survive the fork that made it."""
+    cv2.setNumThreads(0)
+
+
 def training_loader(
     dataset: TrainingCrops, batch_size: int, shuffle: bool, workers: int, seed: int, pin_memory: bool = False
 ) -> DataLoader:
     """Batches of crops; its `sampler` is an EpochSampler. The last batch may be smaller, as in the forks."""
     sampler = EpochSampler(len(dataset), shuffle, seed)
     return DataLoader(
-        dataset, batch_size, sampler=sampler, num_workers=workers, pin_memory=pin_memory, persistent_workers=workers > 0
+        dataset,
+        batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
     )
 
 
@@ -62,6 +74,7 @@ def test_loader(dataset: TestCrops, batch_size: int, workers: int, pin_memory: b
         num_workers=workers,
         pin_memory=pin_memory,
         collate_fn=join_images,
+        worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
     )
 

@@ -2,13 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -49,22 +48,23 @@ class Painter:
         """Crops with the annotated skeletons."""
         return self._skeletons(batch, _array(batch["keypoints_input"]), _array(batch["visible"]))
 
-    def save(self, folder: Path, prefix: str, batch: Mapping[str, Tensor], target: Tensor, output: Tensor) -> None:
-        """Writes the wanted sheets: <prefix>_gt.jpg, _pred.jpg, _hm_gt.jpg, _hm_pred.jpg, the forks' names."""
+    def save(
+        self, folder: Path, prefix: str, batch: Mapping[str, Tensor], target: Tensor | None, output: Tensor
+    ) -> None:
+        """Writes the wanted sheets: <prefix>_gt.jpg, _pred.jpg, _hm_gt.jpg, _hm_pred.jpg, the forks' names.
+
+        `target` is None for detections, which have no annotation to draw.
+        """
         keypoints, scores = self.codec.decode(output.float())
-        annotated = batch["keypoints_input"].to(keypoints.device)
-        sheets: dict[str, tuple[bool, Callable[[], np.ndarray]]] = {
-            "gt": (self.kinds.images_gt, lambda: self.annotations(batch)),
-            "pred": (self.kinds.images_pred, lambda: self.predictions(batch, keypoints, scores)),
-            "hm_gt": (self.kinds.heatmaps_gt, lambda: self._heatmaps(batch, target, annotated)),
-            "hm_pred": (
-                self.kinds.heatmaps_pred,
-                lambda: self._heatmaps(batch, output, self.codec.heatmap_to_input(keypoints)),
-            ),
-        }
-        for ending, (wanted, draw) in sheets.items():
-            if wanted:
-                save_picture(folder / f"{prefix}_{ending}.jpg", draw())
+        if self.kinds.images_pred:
+            save_picture(folder / f"{prefix}_pred.jpg", self.predictions(batch, keypoints, scores))
+        if self.kinds.heatmaps_pred:
+            found = self._heatmaps(batch, output, self.codec.heatmap_to_input(keypoints))
+            save_picture(folder / f"{prefix}_hm_pred.jpg", found)
+        if target is not None and self.kinds.images_gt:
+            save_picture(folder / f"{prefix}_gt.jpg", self.annotations(batch))
+        if target is not None and self.kinds.heatmaps_gt:
+            save_picture(folder / f"{prefix}_hm_gt.jpg", self._heatmaps(batch, target, batch["keypoints_input"]))
 
     def _skeletons(self, batch: Mapping[str, Tensor], keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         return skeleton_sheet(self._crops(batch), keypoints, visible, self.skeleton.limbs, self.skeleton.names)
@@ -143,9 +143,11 @@ class TrainingReporter:
 class PredictionReporter:
     """Follows a prediction: a progress bar, the pictures asked for, and one sheet of predictions kept in `sheet`."""
 
-    def __init__(self, painter: Painter, codec: Any, total: int, folder: Path, prefix: str, picture_every: int):
+    def __init__(
+        self, painter: Painter, codec: Any, total: int, folder: Path, prefix: str, picture_every: int, annotated: bool
+    ):
         self.painter, self.codec, self.folder, self.prefix = painter, codec, folder, prefix
-        self.picture_every, self.batches = picture_every, 0
+        self.picture_every, self.annotated, self.batches = picture_every, annotated, 0
         self.sheet: np.ndarray | None = None
         self.bar = tqdm(total=total, unit="crop", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
 
@@ -154,9 +156,7 @@ class PredictionReporter:
         if self.sheet is None:
             self.sheet = self.painter.predictions(batch, keypoints, scores)
         if self.batches % self.picture_every == 0 and any(vars(self.painter.kinds).values()):
-            visible = batch["visible"].to(output.device)
-            with torch.no_grad():
-                target, _ = self.codec.encode(batch["keypoints_input"].to(output.device), visible)
+            target = self.codec.encode(batch["keypoints_input"], batch["visible"])[0] if self.annotated else None
             self.painter.save(self.folder / "pictures", f"{self.prefix}_{self.batches}", batch, target, output)
         self.batches += 1
         self.bar.update(len(output))

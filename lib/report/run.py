@@ -48,13 +48,11 @@ def start_logging(folder: Path | None = None, phase: str = "train") -> None:
 def versions() -> dict[str, str]:
     """What the numbers of a run may depend on."""
     import cv2
-    import torchvision
 
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else platform.processor() or platform.machine()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "device": device,
@@ -72,8 +70,8 @@ def _commit() -> str:
         return "unknown"
 
 
-def save_run(folder: Path, phase: str, weights: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes run.json: versions, the command, the weights, and for each row which boxes gave which metrics."""
+def save_run(path: Path, phase: str, weights: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the record of a run as JSON: versions, command, weights, and each row's boxes and metrics."""
     content = {
         "phase": phase,
         "command": sys.argv,
@@ -82,12 +80,12 @@ def save_run(folder: Path, phase: str, weights: Path, rows: Sequence[Mapping[str
         "weights": str(weights),
         "rows": [dict(row) for row in rows],
     }
-    write_json(content, folder / "run.json", indent=2)
+    write_json(content, path, indent=2)
 
 
-def save_config(folder: Path, text: str) -> None:
-    """Writes the resolved configuration to config.yaml."""
-    write_text(text, folder / "config.yaml")
+def save_config(path: Path, text: str) -> None:
+    """Writes the resolved configuration."""
+    write_text(text, path)
 
 
 class Board:

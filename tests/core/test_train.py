@@ -39,7 +39,7 @@ class Run:
         self.loader = training_loader(dataset, self.cfg.TRAIN.BATCH_SIZE_PER_GPU, True, 0, self.cfg.SEED)
         optimizer = build_optimizer(self.cfg, model.parameters())
         scheduler = build_scheduler(self.cfg, optimizer, len(self.loader))
-        self.state = TrainingState(model, optimizer, scheduler, {"codec": self.codec.name})
+        self.state = TrainingState(model, optimizer, scheduler, {"codec": self.codec.name}, len(self.loader))
 
     def fit(self, end_epoch, scores=(0.1, 0.3, 0.2, 0.4), validate_every=1):
         fit(
@@ -95,6 +95,22 @@ def test_a_loss_that_is_not_finite_stops_before_anything_is_saved(experiment, tm
     with pytest.raises(TrainingError, match="not finite since step 1 of epoch 1"):
         run.fit(2)
     assert (tmp_path / "out" / "checkpoint.pth").read_bytes() == before
+
+
+def test_a_changed_learning_rate_holds_after_resuming(experiment, tmp_path):
+    Run(experiment(), tmp_path / "out", LR_STEP="(1,3)").fit(2)
+    second = Run(experiment(), tmp_path / "out", LR=0.5, LR_STEP="(1,3)", BATCH_SIZE_PER_GPU=2)
+    second.state.resume(tmp_path / "out" / "checkpoint.pth")
+    assert second.state.scheduler.get_last_lr() == [pytest.approx(0.05)]
+    assert second.state.optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
+    assert second.state.scheduler.last_epoch == 2 * len(second.loader)
+
+
+def test_a_checkpoint_of_another_codec_is_not_continued(experiment, tmp_path):
+    Run(experiment(), tmp_path / "out").fit(1)
+    other = Run(experiment(MODEL={"CODEC": "dark"}), tmp_path / "out")
+    with pytest.raises(CheckpointError, match="trained with codec gaussian, this run has dark"):
+        other.state.resume(tmp_path / "out" / "checkpoint.pth")
 
 
 def test_weights_alone_cannot_be_resumed_from(experiment, tmp_path):

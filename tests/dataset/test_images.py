@@ -53,6 +53,11 @@ def test_an_end_marker_in_an_embedded_thumbnail_does_not_hide_the_cut():
         decode_image(whole[:-20], "photo.jpg")
 
 
+def test_fill_bytes_before_a_marker_are_legal():
+    data = encoded()
+    assert np.array_equal(decode_image(data[:2] + b"\xff\xff" + data[2:], "x.jpg"), decode_image(data, "x.jpg"))
+
+
 def test_bytes_after_the_end_are_harmless():
     assert decode_image(encoded() + b"\0" * 100, "photo.jpg").shape == PICTURE.shape
 
@@ -70,6 +75,9 @@ def test_missing_files_folders_and_members_are_named(folder):
         ImageFolder(folder.with_name("other")).check()
     with pytest.raises(DataError, match=r"val\.zip: no such file"):
         ImageFolder(folder, "zip").check()
+    folder.with_name("val.zip").write_bytes(b"PK no zip")
+    with pytest.raises(DataError, match=r"val\.zip@a\.jpg: cannot read the zip"):
+        ImageFolder(folder, "zip").read("a.jpg")
     with zipfile.ZipFile(folder.with_name("val.zip"), "w") as archive:
         archive.write(folder / "a.jpg", "a.jpg")
     with pytest.raises(DataError, match=r"val\.zip@b\.jpg: no such image"):

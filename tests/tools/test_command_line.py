@@ -243,7 +243,7 @@ def test_real_images_are_scored_with_every_codec_and_both_kinds_of_boxes(tool, s
     torch.save(build_model(load_config(path)).state_dict(), weights)
     done = tool("test", path, "TEST.MODEL_FILE", str(weights))
     assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "output/coco/pose_resnet/tiny/run.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "output/coco/pose_resnet/tiny/test.json").read_text())["rows"]
     assert [re.search(r"\d+ boxes", row["boxes"]).group() for row in rows] == ["12 boxes", "118 boxes"]
     for row in rows:
         assert 0 <= row["metrics"]["AP"] < 0.1  # the weights are random
