@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from heatpose.core.evaluate import CocoScorer, coco_results
 from heatpose.dataset import coco
 from heatpose.dataset.records import DataError, select_consistent
+from heatpose.dataset.skeletons import COCO
 
 
 def annotation(**changes):
@@ -130,3 +132,25 @@ def test_records_of_the_forks_readers(golden, golden_dir, fork, inclusive, size)
     else:
         kept = arrays[f"{prefix}/select_data_kept"]
         assert np.array_equal(select_consistent(found).keypoints, found.keypoints[kept >= 0])
+
+
+def test_fields_that_follow_from_others_are_completed_so_that_cocoeval_runs(tmp_path):
+    sparse = {key: annotation()[key] for key in ("id", "image_id", "bbox", "area", "keypoints")}
+    sparse["area"] = 2500.0  # COCO scores areas from 32^2
+    path = tmp_path / "person_keypoints_val.json"
+    path.write_text(json.dumps({**content(sparse), "info": {}}))
+    truth = coco.read_annotations(path, 17)
+    assert len(coco.annotated_people(truth, 17, 0.75)) == 1
+    prediction = np.array(sparse["keypoints"], float).reshape(1, 17, 3)
+    scores = CocoScorer(truth, COCO.sigmas).score(coco_results(prediction, np.ones(1), np.array([5])))
+    assert scores["AR"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("missing", ["id", "width", "height"])
+def test_images_without_a_size_are_refused(tmp_path, missing):
+    truth = content(annotation())
+    del truth["images"][0][missing]
+    path = tmp_path / "person_keypoints_val.json"
+    path.write_text(json.dumps(truth))
+    with pytest.raises(DataError, match=f"image number 0 has no '{missing}'"):
+        coco.read_annotations(path, 17)
