@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.constants import constant
+
 Size = tuple[int, int]
 
 
@@ -41,7 +43,7 @@ class Codec(ABC):
             raise ValueError(
                 f"{len(joint_weights)} joint weights for {num_joints} joints: give one weight for each joint or none"
             )
-        self.joint_weights = None if joint_weights is None else torch.as_tensor(joint_weights, dtype=torch.float32)
+        self.joint_weights = None if joint_weights is None else tuple(joint_weights)
 
     @abstractmethod
     def warp_matrix(self, center: np.ndarray, scale: np.ndarray, rotation: float = 0.0) -> np.ndarray:
@@ -96,7 +98,7 @@ class Codec(ABC):
         """The target weight (B,K,1) float32 of a weight (B,K), times the joint weights."""
         weight = weight.float()
         if self.joint_weights is not None:
-            weight = weight * self.joint_weights.to(weight.device)
+            weight = weight * constant(self.joint_weights, weight)
         return weight.unsqueeze(-1)
 
     def check_output(self, output: Tensor) -> None:

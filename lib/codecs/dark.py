@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.constants import constant
 from ..utils.geometry import similarity_matrix
 from ..utils.heatmaps import argmax_2d
 from .base import Codec, require, require_one_stride
@@ -49,8 +50,8 @@ class DarkCodec(Codec):
 
     def input_to_heatmap(self, keypoints_input: Tensor) -> Tensor:
         """Input px back to the box and on to the heatmap: both maps keep the middle and have the widths' ratio."""
-        input_middle = (keypoints_input.new_tensor(self.input_size) - 1) / 2
-        heatmap_middle = (keypoints_input.new_tensor(self.heatmap_size) - 1) / 2
+        input_middle = (constant(self.input_size, keypoints_input) - 1) / 2
+        heatmap_middle = (constant(self.heatmap_size, keypoints_input) - 1) / 2
         ratio = (self.heatmap_size[0] - 1) / (self.input_size[0] - 1)
         return (keypoints_input - input_middle) * ratio + heatmap_middle
 
@@ -68,7 +69,7 @@ class DarkCodec(Codec):
         self.check_output(output)
         heatmaps = output.float()
         keypoints, scores = argmax_2d(heatmaps)
-        last = keypoints.new_tensor(self.heatmap_size) - 2
+        last = constant(self.heatmap_size, keypoints) - 2
         inner = ((keypoints > 1) & (keypoints < last)).all(dim=-1)
         step = taylor_step(self._log_windows(heatmaps, keypoints, scores, inner))
         return keypoints + torch.where(inner.unsqueeze(-1), step, 0.0), scores
@@ -84,7 +85,7 @@ class DarkCodec(Codec):
         return windows.clamp(min=FLOOR).log()
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        middle = (keypoints_heatmap.new_tensor(self.heatmap_size) - 1) / 2
+        middle = (constant(self.heatmap_size, keypoints_heatmap) - 1) / 2
         stride_image = (scale[:, None, :1] - 1) / (
             self.heatmap_size[0] - 1
         )  # the height's follows from the aspect ratio

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.constants import constant
 from ..utils.geometry import similarity_matrix
 from ..utils.heatmaps import argmax_2d
 from .base import Codec, require, require_one_stride
@@ -70,7 +71,7 @@ class GaussianCodec(Codec):
         return (quarter_shift(output.float(), keypoints) if self.post_process else keypoints), scores
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        middle = keypoints_heatmap.new_tensor(self.heatmap_size) / 2
+        middle = constant(self.heatmap_size, keypoints_heatmap) / 2
         stride_image = scale[:, None, :1] / self.heatmap_size[0]  # the height's follows from the aspect ratio
         return (keypoints_heatmap - middle) * stride_image + center[:, None]
 
@@ -86,7 +87,7 @@ def quarter_shift(heatmaps: Tensor, keypoints: Tensor) -> Tensor:
     tensor([[[2.7500, 2.0000]]])
     """
     pixels = torch.floor(keypoints + 0.5)
-    last = pixels.new_tensor((heatmaps.shape[3] - 1, heatmaps.shape[2] - 1))
+    last = constant((heatmaps.shape[3] - 1, heatmaps.shape[2] - 1), pixels)
     inner = ((pixels > 1) & (pixels < last)).all(dim=-1, keepdim=True)
     around = gather_windows(heatmaps, pixels, 1, "replicate")
     slope = torch.stack((around[..., 1, 2] - around[..., 1, 0], around[..., 2, 1] - around[..., 0, 1]), dim=-1)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..utils.constants import constant
+
 WINDOW_SIGMAS = 3  # the papers' code cuts Gaussians off after three standard deviations
 
 
@@ -26,7 +28,7 @@ def reaches_map(middle: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
     tensor([ True, False])
     """
     first, end = window(middle, sigma)
-    return ((first < first.new_tensor(size)) & (end >= 0)).all(dim=-1)
+    return ((first < constant(size, first)) & (end >= 0)).all(dim=-1)
 
 
 def gaussian_maps(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.constants import constant
 from ..utils.geometry import udp_matrix
 from ..utils.heatmaps import argmax_2d
 from .base import Codec, require
@@ -34,11 +35,11 @@ class _UnbiasedCodec(Codec):
         return udp_matrix(center, scale, rotation, self.input_size)
 
     def input_to_heatmap(self, keypoints_input: Tensor) -> Tensor:
-        input_extent = keypoints_input.new_tensor(self.input_size) - 1
-        return keypoints_input / (input_extent / (keypoints_input.new_tensor(self.heatmap_size) - 1))
+        input_extent = constant(self.input_size, keypoints_input) - 1
+        return keypoints_input / (input_extent / (constant(self.heatmap_size, keypoints_input) - 1))
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        stride_image = scale / (scale.new_tensor(self.heatmap_size) - 1)
+        stride_image = scale / (constant(self.heatmap_size, scale) - 1)
         return keypoints_heatmap * stride_image[:, None] + (center - scale / 2)[:, None]
 
 

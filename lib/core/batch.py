@@ -1,9 +1,9 @@
 """Crops as the loaders give them -> images as the networks take them."""
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
+
+from ..utils.constants import constant
 
 # ImageNet's channel means and deviations in the order the forks apply them, whatever the order of the channels:
 # with COLOR_RGB False they normalise BGR crops with the constants of RGB, and their weights expect it.
@@ -14,14 +14,8 @@ STD = (0.229, 0.224, 0.225)
 def normalise(crops: Tensor, device: torch.device) -> Tensor:
     """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, ImageNet mean 0 and deviation 1."""
     images = crops.to(device, non_blocking=True).permute(0, 3, 1, 2)  # stays channels-last in memory
-    mean, std = _constants(device)
-    return images.float().div_(255).sub_(mean).div_(std)
-
-
-@lru_cache
-def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
-    """MEAN and STD on the device; made once, since every copy to a GPU is a synchronisation."""
-    return torch.tensor(MEAN, device=device).view(1, 3, 1, 1), torch.tensor(STD, device=device).view(1, 3, 1, 1)
+    pixels = images.float().div_(255)
+    return pixels.sub_(constant(MEAN, pixels).view(1, 3, 1, 1)).div_(constant(STD, pixels).view(1, 3, 1, 1))
 
 
 def final_output(output: Tensor | list[Tensor]) -> Tensor:
