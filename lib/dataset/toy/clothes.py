@@ -146,6 +146,7 @@ def _torso_texture(clothes: Clothes, azimuth: Array) -> Array:
 
 
 def part_texture(bone: Bone, clothes: Clothes, azimuth: Array) -> Array:
+    """The texture (h, w, 3) BGR, TEXTURE_SIZE, of what a body part wears, seen at `azimuth` (w,) round its bone."""
     limb = bone.part.split("_", 1)[-1]
     if bone.part == "torso":
         return _torso_texture(clothes, azimuth)
