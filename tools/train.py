@@ -38,13 +38,14 @@ def main() -> None:
 def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     """One run: data, model, epochs, and the closing table."""
     codec, loss = build_codec(cfg), build_loss(cfg)
+    model = build_network(cfg, device)  # before the data: a missing backbone shows at once
     dataset = build_dataset(cfg, "train")
     validators = build_validators(cfg, codec, device, folders.output)
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)
     loader = training_loader(
         dataset, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
     )
-    state = build_state(cfg, device, len(loader))
+    state = build_state(cfg, model, len(loader))
     resume(cfg, state, folders.output)
     save_config(folders.output / "config.yaml", dump_config(cfg))
     reporter = TrainingReporter(
@@ -69,8 +70,8 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     report_scores(cfg, rows, "train", folders.output / "final_state.pth")
 
 
-def build_state(cfg: Any, device: Any, steps_per_epoch: int) -> TrainingState:
-    """Model with its first weights, optimizer and schedule."""
+def build_network(cfg: Any, device: Any) -> Any:
+    """The network with its first weights, on the device."""
     model = build_model(cfg)
     logger.info("%s: %s", cfg.MODEL.NAME, summarise(model, cfg.MODEL.IMAGE_SIZE))
     if cfg.MODEL.PRETRAINED and not cfg.MODEL.INIT_WEIGHTS:
@@ -78,7 +79,11 @@ def build_state(cfg: Any, device: Any, steps_per_epoch: int) -> TrainingState:
     elif cfg.MODEL.PRETRAINED:
         layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ("*",))
         logger.info(load_pretrained(model, data_path(cfg, cfg.MODEL.PRETRAINED), layers))
-    place(model, device)
+    return place(model, device)
+
+
+def build_state(cfg: Any, model: Any, steps_per_epoch: int) -> TrainingState:
+    """The network with its optimizer and schedule."""
     optimizer = build_optimizer(cfg, model.parameters())
     description = {
         "model": cfg.MODEL.NAME,

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import math
 import re
 import zlib
 
@@ -120,7 +121,8 @@ def test_published_sizes(name, extra, millions):
     with torch.device("meta"):
         model = build_model(make_cfg(name, **extra))
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    assert size == pytest.approx(millions, abs=0.06)  # LPN-101 has 5.35 and is published as 5.3
+    # LPN-101 has 5.353 and is published as 5.3: cut, where the others are rounded.
+    assert (math.floor(size * 10) / 10 if (name, millions) == ("lpn", 5.3) else round(size, 1)) == millions
 
 
 # file of reference numbers, the model in it, our configuration of the model

@@ -212,7 +212,6 @@ class TestMistakes:
     def test_truncated_jpeg(self, tool, experiment, copy):
         image = copy / "images" / "val" / "000000000002.jpg"
         image.write_bytes(image.read_bytes()[:5000])
-        torch.save({}, copy / "weights.pth")
         path = experiment(DATASET={"DATASET": "coco", "ROOT": str(copy)})
         refused(tool("train", path, "TRAIN.END_EPOCH", "1"), str(image), "cut off after 5000 bytes")
 
@@ -223,6 +222,10 @@ class TestMistakes:
         file.write_text(json.dumps(content))
         path = experiment(DATASET={"DATASET": "coco", "ROOT": str(copy)})
         refused(tool("train", path), str(file), "'keypoints'", f"annotation {content['annotations'][2]['id']}")
+
+    def test_missing_backbone_shows_before_the_data_is_read(self, tool, experiment):
+        path = experiment(DATASET={"ROOT": "nowhere", "DATASET": "coco"}, MODEL={"PRETRAINED": "backbone.pth"})
+        refused(tool("train", path), "backbone.pth", "no such file", "MODEL.PRETRAINED")
 
     def test_no_weights_yet(self, tool, experiment):
         refused(tool("test", experiment()), "final_state.pth", "no such file", "TEST.MODEL_FILE")
