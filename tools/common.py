@@ -15,7 +15,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 import torch
 
 from heatpose.config import load_config, replaced
-from heatpose.core.evaluate import CocoScorer, score_people
+from heatpose.core.evaluate import build_scorer
 from heatpose.core.predict import predict
 from heatpose.core.train import TrainingError
 from heatpose.dataset import build_dataset, test_loader
@@ -105,12 +105,12 @@ class Validator:
     """Scores a model on the test split of an experiment, as often as asked."""
 
     def __init__(self, cfg: Any, codec: Any, device: torch.device, folder: Path, ending: str = ""):
-        """Results go to `folder`/results/keypoints_<set>_results<ending>.json."""
+        """Results go to `folder`/results, under the data set's name for them with `ending`."""
         self.cfg, self.codec, self.device, self.folder = cfg, codec, device, folder
-        self.results = folder / "results" / f"keypoints_{cfg.DATASET.TEST_SET}_results{ending}.json"
         self.dataset = build_dataset(cfg, "test")
         self.loader = test_loader(self.dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda")
-        self.scorer = CocoScorer(self.dataset.ground_truth, self.dataset.skeleton.sigmas)
+        self.scorer = build_scorer(cfg, self.dataset)
+        self.results = folder / "results" / self.scorer.results_name(cfg.DATASET.TEST_SET, folder.name, ending)
         self.painter = build_painter(cfg, self.dataset.skeleton, codec)
         self.sheet: Any = None  # predictions of the first batch as a picture
 
@@ -120,7 +120,7 @@ class Validator:
         return self.dataset.boxes
 
     def score(self, model: torch.nn.Module, prefix: str) -> dict[str, float]:
-        """COCO's ten numbers; writes the results file, and pictures whose names begin with `prefix`."""
+        """The data set's numbers; writes the results file, and pictures whose names begin with `prefix`."""
         test, records, skeleton = self.cfg.TEST, self.dataset.records, self.dataset.skeleton
         reporter = PredictionReporter(
             self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ, test.USE_GT_BBOX
@@ -130,9 +130,7 @@ class Validator:
             skeleton.flip_pairs if test.FLIP_TEST else None, reporter,
         )  # fmt: skip
         self.sheet = reporter.sheet
-        return score_people(
-            keypoints, records, self.scorer, test.IN_VIS_THRE, test.OKS_THRE, test.SOFT_NMS, self.results
-        )
+        return self.scorer.score_people(keypoints, records, self.results)
 
 
 def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -> list[Validator]:
@@ -148,7 +146,12 @@ def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -
 def report_scores(cfg: Any, rows: Sequence[tuple[Validator, dict[str, float]]], phase: str, weights: Path) -> None:
     """The closing table, a row for each kind of boxes with what they are, in the log and in run.json or test.json."""
     names = [f"{cfg.MODEL.NAME} {'gt' if each.cfg.TEST.USE_GT_BBOX else 'det'}" for each, _ in rows]
-    table = score_table([(name, scores) for name, (_, scores) in zip(names, rows, strict=True)])
+    scored = any(scores for _, scores in rows)
+    table = (
+        score_table([(name, scores) for name, (_, scores) in zip(names, rows, strict=True)])
+        if scored
+        else "not scored here"
+    )
     boxes = "\n".join(f"{name.split()[-1]} boxes: {each.boxes}" for name, (each, _) in zip(names, rows, strict=True))
     logger.info("%s\n%s\n%s", weights, table, boxes)
     record = rows[0][0].folder / ("run.json" if phase == "train" else f"{phase}.json")

@@ -41,6 +41,8 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     model = build_network(cfg, device)  # before the data: a missing backbone shows at once
     dataset = build_dataset(cfg, "train")
     validators = build_validators(cfg, codec, device, folders.output)
+    if not validators[0].scorer.headline:
+        raise ValueError(f"DATASET.TEST_SET {cfg.DATASET.TEST_SET} cannot be scored here: train with a set that can")
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)
     loader = training_loader(
         dataset, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
@@ -57,7 +59,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
         scores = validators[0].score(state.model, f"val_{epoch}")
         reporter.on_scores(epoch, scores)
         reporter.on_picture(epoch, "valid/predictions", validators[0].sheet)
-        return scores["AP"]
+        return scores[validators[0].scorer.headline]
 
     try:
         fit(

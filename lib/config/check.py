@@ -2,14 +2,17 @@
 
 from typing import Any
 
-# Input px per px of the coarsest features: the input's sides must be multiples of it.
-COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16}
+# Input px per px of the coarsest features: the input's sides must be multiples of it. The hourglass has one level more,
+# at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but not to nothing.
+COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 32}
+SMALLEST_SIDE = {"hourglass": 64}
 JOINTS = {"coco": 17, "toy": 17}
 OFFSET_LOSSES = ("JointsMSEOffset", "JointsL1Offset")
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
     "LOSS.REDUCTION": ("mean", "sum"),
+    "TEST.NMS": ("oks", "box"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),
 }
 POSITIVE = (
@@ -24,7 +27,7 @@ def output_stride(name: str, extra: dict[str, Any]) -> int:
     >>> output_stride("pose_resnet", {"NUM_DECONV_LAYERS": 3})
     4
     """
-    if name == "pose_hrnet":
+    if name in ("pose_hrnet", "hourglass"):
         return 4
     return COARSEST_STRIDE[name] // 2 ** extra["NUM_DECONV_LAYERS"]  # each transposed convolution halves it
 
@@ -53,6 +56,10 @@ def _numbers(cfg: Any) -> list[str]:
     found += [f"{key} is {cfg[key]}; it must be 0 or more" for key in ("WORKERS", "SEED") if cfg[key] < 0]
     if cfg.LOSS.USE_OHKM and cfg.LOSS.TOPK > cfg.MODEL.NUM_JOINTS:
         found.append(f"LOSS.TOPK is {cfg.LOSS.TOPK}; it must be at most MODEL.NUM_JOINTS {cfg.MODEL.NUM_JOINTS}")
+    if cfg.TEST.NMS == "box" and cfg.TEST.NMS_THRE >= 1 and not cfg.TEST.SOFT_NMS:
+        found.append(
+            f"TEST.NMS_THRE is {cfg.TEST.NMS_THRE}, so TEST.NMS box drops nobody; give an IoU below 1, e.g. 0.6"
+        )
     if not cfg.GPUS:
         found.append("GPUS is empty; give at least one device number, e.g. (0,)")
     return found
@@ -71,6 +78,12 @@ def _sizes(cfg: Any) -> list[str]:
         return [
             f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; the stride of {model.NAME}'s coarsest features is "
             f"{coarsest}, so both sides must be multiples of {coarsest}"
+        ]
+    smallest = SMALLEST_SIDE.get(model.NAME, coarsest)
+    if min(model.IMAGE_SIZE) < smallest:
+        return [
+            f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; {model.NAME} halves it until nothing is left: both sides "
+            f"must be {smallest} or more"
         ]
     wanted = [side // stride for side in model.IMAGE_SIZE]
     if list(model.HEATMAP_SIZE) != wanted:

@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
         "TOY_TEST_IMAGES": 150,  # toy data: images drawn for the test split
     },
     "MODEL": {
-        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn
+        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass
         "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax
         "NUM_JOINTS": 17,  # keypoints of the skeleton
         "IMAGE_SIZE": [192, 256],  # network input, (width, height) in px
@@ -92,9 +92,10 @@ DEFAULTS: dict[str, Any] = {
         "BETA": 160.0,  # codec soft_argmax: inverse temperature of the softmax
         "BIAS": 0.0,  # codec soft_argmax: subtracted from the keypoints, image px
         "IN_VIS_THRE": 0.2,  # keypoint scores above this enter the person's score
-        "OKS_THRE": 0.9,  # OKS-NMS: a person that overlaps a better one by more is dropped
-        "SOFT_NMS": False,  # soft-OKS-NMS instead of OKS-NMS
-        "NMS_THRE": 1.0,  # in the forks' files; read by nothing, there or here
+        "NMS": "oks",  # what people of one image are compared by: oks (keypoints), box (IoU of their boxes)
+        "OKS_THRE": 0.9,  # NMS oks: a person that overlaps a better one by more is dropped
+        "NMS_THRE": 1.0,  # NMS box: the same for the IoU of boxes; in the forks' files too, where nothing reads it
+        "SOFT_NMS": False,  # lower the scores of overlapping people instead of dropping them; at most 20 an image stay
         "BBOX_THRE": 1.0,  # in the forks' files; read by nothing, there or here
     },
     "DEBUG": {
@@ -144,5 +145,10 @@ MODEL_EXTRA: dict[str, dict[str, Any]] = {
         "STAGE2": _stage(1, [32, 64]),
         "STAGE3": _stage(4, [32, 64, 128]),
         "STAGE4": _stage(3, [32, 64, 128, 256]),
+    },
+    "hourglass": {
+        "NUM_FEATURES": 256,  # channels of the hourglasses, an even number
+        "NUM_STACKS": 8,  # hourglasses, one after another; each has heatmaps of its own
+        "NUM_BLOCKS": 1,  # residual blocks at each place of an hourglass
     },
 }

@@ -3,16 +3,19 @@
 import contextlib
 import io
 import logging
+import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from ..metrics.oks import oks_nms, soft_oks_nms
-from ..utils.files import write_json
+from ..metrics.oks import box_nms, oks_nms, soft_box_nms, soft_oks_nms
+from ..utils.files import replacing, write_json
+from ..utils.registry import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -29,25 +32,39 @@ def rescore(keypoint_scores: np.ndarray, box_scores: np.ndarray, threshold: floa
     return mean * box_scores
 
 
-def suppress(
-    keypoints: np.ndarray,
-    scores: np.ndarray,
-    areas: np.ndarray,
-    image_ids: np.ndarray,
-    sigmas: Sequence[float],
-    threshold: float,
-    soft: bool = False,
-) -> np.ndarray:
-    """Indices of the people that OKS-NMS keeps: images in the order of their first box, in each the best first.
+@dataclass(frozen=True)
+class Suppression:
+    """Which of the people found on one image show somebody who was found before.
 
-    `keypoints` (N, K, 3), `scores`, `areas` (px^2) and `image_ids` (N,). `soft` keeps the forks' at most 20 an image.
+    `by` "oks" compares keypoints, "box" the boxes (x, y, width, height) that the crops were made of; a person that
+    overlaps a better one by more than `threshold` is dropped. `soft` lowers scores instead (Soft-NMS, at most 20 left).
     """
-    nms = soft_oks_nms if soft else oks_nms
-    _, first, inverse = np.unique(image_ids, return_index=True, return_inverse=True)
+
+    by: str = "oks"
+    threshold: float = 0.9
+    soft: bool = False
+
+    def kept(self, keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray, boxes: np.ndarray, sigmas: Any) -> Any:
+        """Indices of the people of one image to keep, best first; the arguments are rows of those of `suppress`."""
+        if self.by == "box":
+            corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - 1, scores[:, None]], axis=1)
+            return (soft_box_nms if self.soft else box_nms)(corners, self.threshold)
+        return (soft_oks_nms if self.soft else oks_nms)(keypoints, scores, areas, self.threshold, np.asarray(sigmas))
+
+
+def suppress(
+    keypoints: np.ndarray, scores: np.ndarray, records: Any, sigmas: Sequence[float], how: Suppression
+) -> np.ndarray:
+    """Indices of the people to keep: images in the order of their first box, in each the best first.
+
+    `keypoints` (N, K, 3) and `scores` (N,) of the people of `records` (see dataset.Records).
+    """
+    _, first, inverse = np.unique(records.image_index, return_index=True, return_inverse=True)
     order = np.argsort(first[inverse], kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(first[inverse][order])) + 1) if len(order) else []
+    areas, boxes = records.areas, records.boxes
     kept = [
-        group[np.asarray(nms(keypoints[group], scores[group], areas[group], threshold, np.asarray(sigmas)), dtype=int)]
+        group[np.asarray(how.kept(keypoints[group], scores[group], areas[group], boxes[group], sigmas), dtype=int)]
         for group in groups
     ]
     return np.concatenate(kept) if kept else np.zeros(0, dtype=int)
@@ -64,15 +81,69 @@ def coco_results(
     ]
 
 
+class Scorer(Protocol):
+    """Keypoints of a test split -> a results file and the numbers of its metric."""
+
+    headline: str  # the number that tells which weights are the best
+
+    def results_name(self, image_set: str, experiment: str, ending: str) -> str:
+        """Name of the results file; `ending` tells several of one experiment apart."""
+
+    def score_people(self, keypoints: np.ndarray, records: Any, results_file: Path) -> dict[str, float]:
+        """The metric's numbers; writes what was scored to `results_file`.
+
+        `keypoints` (N, K, 3) x, y, score in image px, a row for each of `records` (see dataset.Records).
+        """
+
+
+SCORERS = Registry("scorer")
+
+
+def build_scorer(cfg: Any, dataset: Any) -> Scorer:
+    """The scorer of an experiment's data set; `dataset` is its test split."""
+    return SCORERS.get(cfg.DATASET.DATASET)(cfg, dataset)
+
+
+@SCORERS.register("toy")
+@SCORERS.register("coco")
+def _coco_scorer(cfg: Any, dataset: Any) -> Scorer:
+    test = cfg.TEST
+    threshold = test.NMS_THRE if test.NMS == "box" else test.OKS_THRE
+    people = PeopleOfImages(dataset.skeleton.sigmas, test.IN_VIS_THRE, Suppression(test.NMS, threshold, test.SOFT_NMS))
+    if "annotations" not in dataset.ground_truth:
+        return ServerResults(people)
+    return CocoScorer(dataset.ground_truth, people)
+
+
+@dataclass(frozen=True)
+class PeopleOfImages:
+    """Rescoring and suppression: what stands between keypoints and COCO's results."""
+
+    sigmas: Sequence[float]
+    in_vis_threshold: float = 0.2
+    suppression: Suppression = Suppression()
+
+    def results(self, keypoints: np.ndarray, records: Any) -> list[dict[str, Any]]:
+        """COCO results of keypoints (N, K, 3), a row for each of `records`."""
+        scores = rescore(keypoints[..., 2], records.box_scores, self.in_vis_threshold)
+        kept = suppress(keypoints, scores, records, self.sigmas, self.suppression)
+        return coco_results(keypoints[kept], scores[kept], records.image_ids[records.image_index[kept]])
+
+
 class CocoScorer:
     """COCOeval on one annotation file; the index is built once and serves every epoch."""
 
-    def __init__(self, ground_truth: dict[str, Any], sigmas: Sequence[float]):
-        self.sigmas = np.asarray(sigmas)
+    headline = "AP"
+
+    def __init__(self, ground_truth: dict[str, Any], people: PeopleOfImages):
+        self.people = people
         self.truth = COCO()
         self.truth.dataset = ground_truth
         with contextlib.redirect_stdout(io.StringIO()):
             self.truth.createIndex()
+
+    def results_name(self, image_set: str, experiment: str, ending: str) -> str:
+        return f"keypoints_{image_set}_results{ending}.json"
 
     def score(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """COCO_METRICS of the results; all 0 where there are none."""
@@ -81,29 +152,36 @@ class CocoScorer:
             return dict.fromkeys(COCO_METRICS, 0.0)
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation = COCOeval(self.truth, self.truth.loadRes(results), "keypoints")
-            evaluation.params.kpt_oks_sigmas = self.sigmas
+            evaluation.params.kpt_oks_sigmas = np.asarray(self.people.sigmas)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
         return {name: float(value) for name, value in zip(COCO_METRICS, evaluation.stats, strict=True)}
 
+    def score_people(self, keypoints: np.ndarray, records: Any, results_file: Path) -> dict[str, float]:
+        """COCO_METRICS of predictions; see Scorer."""
+        results = self.people.results(keypoints, records)
+        write_json(results, results_file)
+        return self.score(results)
 
-def score_people(
-    keypoints: np.ndarray,
-    records: Any,
-    scorer: CocoScorer,
-    in_vis_threshold: float,
-    oks_threshold: float,
-    soft_nms: bool,
-    results_file: Path,
-) -> dict[str, float]:
-    """COCO_METRICS of predictions; writes what was scored to `results_file`.
 
-    `keypoints` (N, K, 3) x, y, score in image px, a row for each of `records` (see dataset.Records).
-    """
-    scores = rescore(keypoints[..., 2], records.box_scores, in_vis_threshold)
-    image_ids = records.image_ids[records.image_index]
-    kept = suppress(keypoints, scores, records.areas, image_ids, scorer.sigmas.tolist(), oks_threshold, soft_nms)
-    results = coco_results(keypoints[kept], scores[kept], image_ids[kept])
-    write_json(results, results_file)
-    return scorer.score(results)
+class ServerResults:
+    """Results for COCO's evaluation server, for sets whose annotations are not public (test-dev)."""
+
+    headline = ""
+
+    def __init__(self, people: PeopleOfImages):
+        self.people = people
+
+    def results_name(self, image_set: str, experiment: str, ending: str) -> str:
+        """The server wants person_keypoints_<set>_<algorithm>_results.json; underscores part the words."""
+        return f"person_keypoints_{image_set}_{experiment.replace('_', '-')}_results.json"
+
+    def score_people(self, keypoints: np.ndarray, records: Any, results_file: Path) -> dict[str, float]:
+        """No numbers; writes `results_file` and, beside it, the zip with it that the server takes."""
+        write_json(self.people.results(keypoints, records), results_file)
+        archive = results_file.with_suffix(".zip")
+        with replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
+            file.write(results_file, results_file.name)
+        logger.info("%s: submit this file to COCO's evaluation server", archive)
+        return {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..codecs import build_codec
 from ..config import data_path
+from ..utils.files import file_sha256
 from ..utils.registry import Registry
 from . import coco, skeletons, toy
 from .augment import Augmentation
@@ -59,9 +60,13 @@ def build_toy(cfg: Any, split: str) -> TrainingCrops | TestCrops:
 
 def _train(cfg: Any, root: Path) -> TrainingCrops:
     data, codec = cfg.DATASET, build_codec(cfg)
+    if coco.is_test_set(data.TRAIN_SET):
+        raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     images = _images(cfg, root, data.TRAIN_SET)
     path = coco.annotation_path(root, data.TRAIN_SET)
-    records = _annotated(cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS), codec.inclusive_boxes)
+    records = _annotated(
+        cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TRAIN_SET), codec.inclusive_boxes
+    )
     if data.SELECT_DATA:
         records = _require_people(select_consistent(records), path)
     augmentation = Augmentation(
@@ -74,17 +79,19 @@ def _test(cfg: Any, root: Path) -> TestCrops:
     data, codec = cfg.DATASET, build_codec(cfg)
     images = _images(cfg, root, data.TEST_SET)
     path = coco.annotation_path(root, data.TEST_SET)
-    content = coco.read_annotations(path, cfg.MODEL.NUM_JOINTS)
+    content = coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TEST_SET)
+    if cfg.TEST.USE_GT_BBOX and coco.is_test_set(data.TEST_SET):
+        raise DataError(f"{path}: no annotated boxes in {data.TEST_SET}; set TEST.USE_GT_BBOX False, BOTH_BOXES False")
     if cfg.TEST.USE_GT_BBOX:
         records = _annotated(cfg, path, content, codec.inclusive_boxes)
-        boxes = f"ground truth, {len(records)} boxes of {path}"
+        boxes = _named("ground truth", records, path)
     else:
         records, boxes = _detected(cfg, content, codec.inclusive_boxes)
     return TestCrops(records, images, codec, skeletons.COCO, data.COLOR_RGB, ground_truth=content, boxes=boxes)
 
 
 def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
-    images = ImageFolder(root / "images" / image_set, cfg.DATASET.DATA_FORMAT)
+    images = ImageFolder(coco.image_folder(root, image_set), cfg.DATASET.DATA_FORMAT)
     images.check()
     return images
 
@@ -112,7 +119,11 @@ def _detected(cfg: Any, content: dict[str, Any], inclusive: bool) -> tuple[Recor
     records = coco.detected_people(
         content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE, inclusive
     )
-    return records, f"detections, {len(records)} boxes of {path} (SHA-256 {coco.file_sha256(path)})"
+    return records, _named("detections", records, path)
+
+
+def _named(kind: str, records: Records, path: Path) -> str:
+    return f"{kind}, {len(records)} boxes of {path} (SHA-256 {file_sha256(path)})"
 
 
 def _aspect_ratio(cfg: Any) -> float:

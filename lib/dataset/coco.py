@@ -1,13 +1,15 @@
 """COCO keypoint files -> records, in HRNet's folder layout.
 
 ROOT/images/<set>/000000000139.jpg               or ROOT/images/<set>.zip
-ROOT/annotations/person_keypoints_<set>.json
+ROOT/annotations/person_keypoints_<set>.json     image_info_<set>.json for the test sets
 ROOT/person_detection_results/....json           detections, COCO results format
+
+COCO's subsets test-dev2017 and so on are lists of images of test2017, whose annotations are not public.
 """
 
-import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,38 @@ logger = logging.getLogger(__name__)
 PERSON = 1  # category id
 
 
+def is_test_set(image_set: str) -> bool:
+    """Whether it is one of COCO's sets without public annotations: test2017, test-dev2017, ...
+
+    >>> is_test_set("test-dev2017"), is_test_set("val2017"), is_test_set("test")
+    (True, False, False)
+    """
+    return re.fullmatch(r"test(-\w+)?20\d\d", image_set) is not None
+
+
 def annotation_path(root: Path, image_set: str) -> Path:
-    """ROOT/annotations/person_keypoints_<set>.json."""
-    return root / "annotations" / f"person_keypoints_{image_set}.json"
+    """ROOT/annotations/person_keypoints_<set>.json, for COCO's test sets image_info_<set>.json."""
+    prefix = "image_info" if is_test_set(image_set) else "person_keypoints"
+    return root / "annotations" / f"{prefix}_{image_set}.json"
+
+
+def image_folder(root: Path, image_set: str) -> Path:
+    """ROOT/images/<set>; the images of COCO's test-dev2017 lie in test2017.
+
+    >>> image_folder(Path("coco"), "test-dev2017").as_posix()
+    'coco/images/test2017'
+    """
+    return root / "images" / (f"test{image_set[-4:]}" if is_test_set(image_set) else image_set)
+
+
+def image_name(image_id: int, image_set: str) -> str:
+    """COCO's file name of an image: 2014's carry the set.
+
+    >>> image_name(139, "val2017"), image_name(139, "val2014")
+    ('000000000139.jpg', 'COCO_val2014_000000000139.jpg')
+    """
+    prefix = f"COCO_{image_set}_" if "2014" in image_set else ""
+    return f"{prefix}{image_id:012d}.jpg"
 
 
 def read_json(path: Path, fix: str) -> Any:
@@ -37,22 +68,42 @@ def read_json(path: Path, fix: str) -> Any:
         raise DataError(f"{path}: not valid JSON ({error}); fetch or write the file again") from None
 
 
-def read_annotations(path: Path, num_joints: int) -> dict[str, Any]:
+def read_annotations(path: Path, num_joints: int, image_set: str = "") -> dict[str, Any]:
     """A COCO keypoint annotation file, checked for what the readers need.
+
+    Images without a file name get COCO's own (see `image_name`). The content of a test set has no "annotations".
 
     Raises:
         DataError: missing or broken file, no images, annotations without keypoints or with another number of them.
     """
     content = read_json(path, "put the annotations there, or set DATASET.ROOT or the name of the set")
-    if not isinstance(content, dict) or not content.get("images") or "annotations" not in content:
+    if not isinstance(content, dict) or not content.get("images"):
         raise DataError(f"{path}: expected a COCO file with 'images' and 'annotations'")
-    for number, image in enumerate(content["images"]):
+    _check_images(content["images"], path)
+    for image in content["images"]:
+        image["file_name"] = image.get("file_name") or image_name(image["id"], image_set)
+    if is_test_set(image_set):
+        content.pop("annotations", None)
+        return content
+    if "annotations" not in content:
+        raise DataError(
+            f"{path}: no 'annotations', so nothing to train on or to score; only COCO's test sets lack them"
+        )
+    _check_annotations(content["annotations"], path, num_joints)
+    return _completed(content)
+
+
+def _check_images(images: list[dict[str, Any]], path: Path) -> None:
+    for number, image in enumerate(images):
         missing = [key for key in ("id", "width", "height") if key not in image]
         if missing:
             raise DataError(
                 f"{path}: image number {number} has no {missing[0]!r}; give every image id, width and height"
             )
-    for number, annotation in enumerate(content["annotations"]):
+
+
+def _check_annotations(annotations: list[dict[str, Any]], path: Path, num_joints: int) -> None:
+    for number, annotation in enumerate(annotations):
         missing = [key for key in ("id", "image_id", "bbox", "area", "keypoints") if key not in annotation]
         name = f"annotation {annotation.get('id', f'number {number}')} (image {annotation.get('image_id', 'unknown')})"
         if missing:
@@ -63,7 +114,6 @@ def read_annotations(path: Path, num_joints: int) -> dict[str, Any]:
                 f"{path}: {name} has {len(annotation['keypoints'])} keypoint numbers, but MODEL.NUM_JOINTS "
                 f"{num_joints} needs {3 * num_joints} (x, y, v each); set MODEL.NUM_JOINTS to fit the data"
             )
-    return _completed(content)
 
 
 def _completed(content: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +144,9 @@ def annotated_people(content: dict[str, Any], num_joints: int, aspect_ratio: flo
     center, scale = box_to_center_scale(boxes[valid], aspect_ratio, inclusive=inclusive)
     visible = np.minimum(keypoints[..., 2], 1).astype(np.float32)
     return Records(
-        *_image_arrays(images), index[valid], center, scale, keypoints[..., :2], visible, np.ones(len(center))
-    )
+        *_image_arrays(images), index[valid], center, scale, keypoints[..., :2], visible, np.ones(len(center)),
+        boxes[valid],
+    )  # fmt: skip
 
 
 def _is_candidate(annotation: dict[str, Any]) -> bool:
@@ -140,9 +191,8 @@ def detected_people(
             "%s: %d of %d detections are on other images; left out", source, len(people) - len(kept), len(people)
         )
     index = np.array([position[d["image_id"]] for d in kept], np.int64)
-    center, scale = box_to_center_scale(
-        np.array([d["bbox"][:4] for d in kept], np.float64), aspect_ratio, inclusive=inclusive
-    )
+    boxes = np.array([d["bbox"][:4] for d in kept], np.float64)
+    center, scale = box_to_center_scale(boxes, aspect_ratio, inclusive=inclusive)
     count = len(kept)
     return Records(
         *_image_arrays(content["images"]),
@@ -152,23 +202,9 @@ def detected_people(
         np.zeros((count, num_joints, 2)),
         np.ones((count, num_joints), np.float32),
         np.array([d["score"] for d in kept], np.float64),
+        boxes,
     )
 
 
 def _image_arrays(images: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    names = [image.get("file_name") or f"{image['id']:012d}.jpg" for image in images]
-    return np.array(names), np.array([image["id"] for image in images], np.int64)
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's content: what tells two detection files apart."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file: Any) -> str:
-    """hashlib.file_digest for Python 3.10."""
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return np.array([image["file_name"] for image in images]), np.array([image["id"] for image in images], np.int64)

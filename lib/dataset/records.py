@@ -22,6 +22,7 @@ class Records:
         keypoints: (N, K, 2) float64, image px; 0 where not labelled and for detections.
         visible: (N, K) float32, 1 where labelled. Detections have 1 everywhere, as the forks give them.
         box_scores: (N,) float64, detector's score; 1 for annotated boxes.
+        boxes: (N, 4) float64, x, y, width, height of the boxes before padding, image px.
     """
 
     image_names: np.ndarray
@@ -32,6 +33,7 @@ class Records:
     keypoints: np.ndarray
     visible: np.ndarray
     box_scores: np.ndarray
+    boxes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.center)
@@ -43,7 +45,7 @@ class Records:
 
     def select(self, kept: np.ndarray) -> "Records":
         """The people at the indices (or under the mask) `kept`; images stay."""
-        names = ("image_index", "center", "scale", "keypoints", "visible", "box_scores")
+        names = ("image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
 

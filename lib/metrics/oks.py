@@ -116,15 +116,7 @@ def soft_oks_nms(
     Soft-NMS, Bodla et al. 2017. Nobody is dropped but for `max_detections`. As in HRNet's code the lowered scores
     decide the order only and are not given back. The other arguments are those of `oks_nms`.
     """
-    overlap = _people_overlap(keypoints, areas, sigmas, in_vis_thre)
-    order, left = _descending(np.asarray(scores))
-    keep: list[int] = []
-    while len(order) and len(keep) < max_detections:
-        best, rest = order[0], order[1:]
-        keep.append(int(best))
-        again, left = _descending(rescore(overlap[best, rest], left[1:], threshold))
-        order = rest[again]
-    return np.array(keep, dtype=np.int64)
+    return _soft_nms(_people_overlap(keypoints, areas, sigmas, in_vis_thre), scores, threshold, max_detections)
 
 
 def box_nms(boxes: Array, threshold: float) -> Array:
@@ -134,12 +126,12 @@ def box_nms(boxes: Array, threshold: float) -> Array:
         boxes: (N,5), x1, y1, x2, y2 and score. Both corners are pixels of the box, so a side is x2 - x1 + 1.
         threshold: in 0..1; an IoU equal to it is kept.
     """
-    boxes = np.asarray(boxes)
-    low, high = boxes[:, :2], boxes[:, 2:4]
-    areas = (high - low + 1).prod(axis=1)
-    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low) + 1  # (N,N,2)
-    shared = np.maximum(sides, 0).prod(axis=2)
-    return _greedy_nms(shared / (areas[:, None] + areas - shared), boxes[:, 4], threshold)
+    return _greedy_nms(_box_overlap(boxes), np.asarray(boxes)[:, 4], threshold)
+
+
+def soft_box_nms(boxes: Array, threshold: float, max_detections: int = 20) -> Array:
+    """As `soft_oks_nms`, by the IoU of boxes (N,5), x1, y1, x2, y2 and score, as in `box_nms`."""
+    return _soft_nms(_box_overlap(boxes), np.asarray(boxes)[:, 4], threshold, max_detections)
 
 
 def rescore(overlap: Array, scores: Array, threshold: float, kind: str = "gaussian") -> Array:
@@ -162,6 +154,28 @@ def _people_overlap(keypoints: Array, areas: Array, sigmas: Array, in_vis_thre: 
     keypoints = np.asarray(keypoints)
     visible = None if in_vis_thre is None else keypoints[:, :, 2] > in_vis_thre
     return oks_matrix(keypoints, areas, sigmas=sigmas, visible=visible)
+
+
+def _box_overlap(boxes: Array) -> Array:
+    """IoU (N,N) of boxes (N,4+), x1, y1, x2, y2, both corners pixels of the box."""
+    boxes = np.asarray(boxes)
+    low, high = boxes[:, :2], boxes[:, 2:4]
+    areas = (high - low + 1).prod(axis=1)
+    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low) + 1  # (N,N,2)
+    shared = np.maximum(sides, 0).prod(axis=2)
+    return shared / (areas[:, None] + areas - shared)
+
+
+def _soft_nms(overlap: Array, scores: Array, threshold: float, max_detections: int) -> Array:
+    """Indices to keep, best first, where a better i lowers the score of j by overlap[i, j] (N,N)."""
+    order, left = _descending(np.asarray(scores))
+    keep: list[int] = []
+    while len(order) and len(keep) < max_detections:
+        best, rest = order[0], order[1:]
+        keep.append(int(best))
+        again, left = _descending(rescore(overlap[best, rest], left[1:], threshold))
+        order = rest[again]
+    return np.array(keep, dtype=np.int64)
 
 
 def _greedy_nms(overlap: Array, scores: Array, threshold: float) -> Array:

@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -32,3 +33,17 @@ def write_text(text: str, path: Path) -> None:
 def write_json(content: Any, path: Path, indent: int | None = None) -> None:
     """A JSON file, written whole or not at all."""
     write_text(json.dumps(content, indent=indent, allow_nan=False), path)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's content: what tells two detection files apart."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    """hashlib.file_digest for Python 3.10."""
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,11 +1,21 @@
 """Rescoring, suppression and COCO's numbers."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
 
-from heatpose.core.evaluate import COCO_METRICS, CocoScorer, coco_results, rescore, score_people, suppress
+from heatpose.core.evaluate import (
+    COCO_METRICS,
+    CocoScorer,
+    PeopleOfImages,
+    ServerResults,
+    Suppression,
+    coco_results,
+    rescore,
+    suppress,
+)
 from heatpose.dataset.records import Records
 from heatpose.dataset.skeletons import COCO
 
@@ -19,12 +29,37 @@ def person(x, score):
     return np.concatenate([np.random.default_rng(0).uniform(0, 50, (17, 2)) + (x, 0), np.full((17, 1), score)], axis=1)
 
 
+def people(image_ids, boxes):
+    """Records of which only images and boxes matter; areas 2500."""
+    unique, index = np.unique(image_ids, return_inverse=True)
+    count = len(boxes)
+    return Records(
+        unique.astype(str), unique, index, np.zeros((count, 2)), np.full((count, 2), 50.0), np.zeros((count, 17, 2)),
+        np.ones((count, 17)), np.ones(count), np.asarray(boxes, float).reshape(-1, 4),
+    )  # fmt: skip
+
+
 def test_suppress_drops_doubles_within_an_image_only():
     keypoints = np.stack([person(0, 0.5), person(0, 0.9), person(100, 0.3), person(0, 0.2)])
-    scores, areas, images = keypoints[:, 0, 2], np.full(4, 2500.0), np.array([8, 8, 8, 3])
-    kept = suppress(keypoints, scores, areas, images, COCO.sigmas, 0.9)
+    scores, found = keypoints[:, 0, 2], people([8, 8, 8, 3], [[0, 0, 50, 50]] * 4)
+    kept = suppress(keypoints, scores, found, COCO.sigmas, Suppression())
     assert kept.tolist() == [1, 2, 3]  # image 8 came first; its best person first
-    assert suppress(keypoints[:0], scores[:0], areas[:0], images[:0], COCO.sigmas, 0.9).tolist() == []
+    assert suppress(keypoints[:0], scores[:0], people([], []), COCO.sigmas, Suppression()).tolist() == []
+
+
+def test_suppress_by_boxes_looks_at_boxes_and_not_at_keypoints():
+    keypoints = np.stack([person(0, 0.5), person(0, 0.9), person(100, 0.3)])
+    found = people([8, 8, 8], [[0, 0, 50, 50], [200, 0, 50, 50], [0, 5, 50, 50]])
+    scores = keypoints[:, 0, 2]
+    hard = suppress(keypoints, scores, found, COCO.sigmas, Suppression("box", 0.5))
+    assert hard.tolist() == [1, 0]  # 2 shares 45 of 55 rows with 0
+    soft = suppress(keypoints, scores, found, COCO.sigmas, Suppression("box", 0.5, soft=True))
+    assert soft.tolist() == [1, 0, 2]
+    crowd = people([8] * 30, [[0, 0, 50, 50]] * 30)
+    many = suppress(
+        keypoints[:1].repeat(30, 0), np.linspace(0, 1, 30), crowd, COCO.sigmas, Suppression("box", 0.5, True)
+    )
+    assert len(many) == 20
 
 
 def test_results_are_coco_format():
@@ -43,7 +78,7 @@ def truth(keypoints):
 
 def test_perfect_keypoints_score_1_and_none_score_0(caplog):
     keypoints = person(0, 1.0)
-    scorer = CocoScorer(truth(keypoints), COCO.sigmas)
+    scorer = CocoScorer(truth(keypoints), PeopleOfImages(COCO.sigmas))
     perfect = scorer.score(coco_results(keypoints[None], np.array([1.0]), np.array([7])))
     assert tuple(perfect) == COCO_METRICS
     assert perfect["AP"] == pytest.approx(1.0)
@@ -59,7 +94,7 @@ def records(arrays, prefix, sample):
     side = np.sqrt(boxes[:, 4])[:, None].repeat(2, 1)
     return Records(
         unique.astype(str), unique, index, boxes[:, :2], side, np.zeros((len(boxes), 17, 2)),
-        np.ones((len(boxes), 17)), boxes[:, 5],
+        np.ones((len(boxes), 17)), boxes[:, 5], np.zeros((len(boxes), 4)),
     )  # fmt: skip
 
 
@@ -72,10 +107,8 @@ def test_hrnet_evaluation(golden, samples, tmp_path, case):
     arrays = golden("eval_coco_hrnet")
     content = json.loads((samples / "coco_sample/annotations/person_keypoints_val2017.json").read_text())
     file = tmp_path / "results.json"
-    scores = score_people(
-        arrays[f"{case}/preds"], records(arrays, case, samples), CocoScorer(content, COCO.sigmas), 0.2, 0.9,
-        case.endswith("soft"), file,
-    )  # fmt: skip
+    scorer = CocoScorer(content, PeopleOfImages(COCO.sigmas, 0.2, Suppression("oks", 0.9, case.endswith("soft"))))
+    scores = scorer.score_people(arrays[f"{case}/preds"], records(arrays, case, samples), file)
     results = json.loads(file.read_text())
     assert [entry["image_id"] for entry in results] == arrays[f"{case}/result_image_id"].tolist()
     np.testing.assert_allclose([e["score"] for e in results], arrays[f"{case}/result_score"], atol=1e-5)
@@ -85,9 +118,22 @@ def test_hrnet_evaluation(golden, samples, tmp_path, case):
 
 def test_one_real_image_scores_its_published_numbers(samples):
     folder = samples / "scored" / "one_image"
-    scorer = CocoScorer(json.loads((folder / "gt_dataset.json").read_text()), COCO.sigmas)
+    scorer = CocoScorer(json.loads((folder / "gt_dataset.json").read_text()), PeopleOfImages(COCO.sigmas))
     scores = scorer.score(json.loads((folder / "dt_dataset.json").read_text()))
     assert list(scores.values()) == [
         0.5048844884488449, 0.7227722772277227, 0.6336633663366337, 0.46633663366336636, 0.7504950495049505,
         0.5181818181818182, 0.7272727272727273, 0.6363636363636364, 0.4666666666666666, 0.75,
     ]  # fmt: skip
+
+
+def test_a_set_without_public_annotations_gives_the_zip_that_the_server_takes(tmp_path):
+    scorer = ServerResults(PeopleOfImages(COCO.sigmas))
+    name = scorer.results_name("test-dev2017", "w32_256x192", "")
+    assert name == "person_keypoints_test-dev2017_w32-256x192_results.json"
+    keypoints = np.stack([person(0, 0.5), person(100, 0.3)])
+    assert scorer.score_people(keypoints, people([8, 3], [[0, 0, 50, 50]] * 2), tmp_path / name) == {}
+    with zipfile.ZipFile((tmp_path / name).with_suffix(".zip")) as archive:
+        assert archive.namelist() == [name]
+        results = json.loads(archive.read(name))
+    assert [entry["image_id"] for entry in results] == [8, 3]
+    assert all(list(entry) == ["image_id", "category_id", "keypoints", "score"] for entry in results)

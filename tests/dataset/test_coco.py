@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from heatpose.core.evaluate import CocoScorer, coco_results
+from heatpose.core.evaluate import CocoScorer, PeopleOfImages, coco_results
 from heatpose.dataset import coco
 from heatpose.dataset.records import DataError, select_consistent
 from heatpose.dataset.skeletons import COCO
@@ -142,7 +142,7 @@ def test_fields_that_follow_from_others_are_completed_so_that_cocoeval_runs(tmp_
     truth = coco.read_annotations(path, 17)
     assert len(coco.annotated_people(truth, 17, 0.75)) == 1
     prediction = np.array(sparse["keypoints"], float).reshape(1, 17, 3)
-    scores = CocoScorer(truth, COCO.sigmas).score(coco_results(prediction, np.ones(1), np.array([5])))
+    scores = CocoScorer(truth, PeopleOfImages(COCO.sigmas)).score(coco_results(prediction, np.ones(1), np.array([5])))
     assert scores["AR"] == pytest.approx(1.0)
 
 
@@ -154,3 +154,25 @@ def test_images_without_a_size_are_refused(tmp_path, missing):
     path.write_text(json.dumps(truth))
     with pytest.raises(DataError, match=f"image number 0 has no '{missing}'"):
         coco.read_annotations(path, 17)
+
+
+def test_names_of_images_that_the_file_does_not_name_are_cocos(tmp_path):
+    bare = content(annotation())
+    for image in bare["images"]:
+        image.pop("file_name", None)
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(bare))
+    for image_set, expected in (("val2017", "000000000005.jpg"), ("train2014", "COCO_train2014_000000000005.jpg")):
+        truth = coco.read_annotations(path, 17, image_set)
+        assert coco.annotated_people(truth, 17, 0.75).image_names.tolist() == [expected]
+
+
+def test_test_dev_has_its_own_files_and_no_people(tmp_path):
+    assert coco.annotation_path(tmp_path, "test-dev2017").name == "image_info_test-dev2017.json"
+    assert coco.image_folder(tmp_path, "test-dev2017").name == "test2017"
+    path = tmp_path / "image_info_test-dev2017.json"
+    path.write_text(json.dumps({"images": [{"id": 1, "width": 9, "height": 9, "file_name": "000000000001.jpg"}]}))
+    truth = coco.read_annotations(path, 17, "test-dev2017")
+    assert "annotations" not in truth
+    with pytest.raises(DataError, match="no 'annotations'"):
+        coco.read_annotations(path, 17, "val2017")
