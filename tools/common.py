@@ -28,18 +28,28 @@ logger = logging.getLogger(__name__)
 
 def parse_arguments(description: str, arguments: Sequence[str] | None = None) -> tuple[Any, Path]:
     """The configuration and the path of its file."""
+    parsed = argument_parser(description).parse_args(arguments)
+    return read_config(parsed), Path(parsed.cfg)
+
+
+def argument_parser(description: str, cfg_required: bool = True) -> argparse.ArgumentParser:
+    """The arguments of every tool that reads an experiment file."""
     parser = argparse.ArgumentParser(
         description=description, epilog="KEY VALUE pairs change keys of the configuration, e.g. TEST.USE_GT_BBOX False"
     )
-    parser.add_argument("--cfg", required=True, help="experiment file (YAML)")
+    parser.add_argument("--cfg", required=cfg_required, help="experiment file (YAML)")
     parser.add_argument("--modelDir", default="", help="folder for results, OUTPUT_DIR")
     parser.add_argument("--logDir", default="", help="folder for TensorBoard events, LOG_DIR")
     parser.add_argument("--dataDir", default="", help="folder that relative data and weight paths start from, DATA_DIR")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="keys to change")
-    parsed = parser.parse_args(arguments)
+    return parser
+
+
+def read_config(parsed: argparse.Namespace) -> Any:
+    """The configuration that parsed arguments of `argument_parser` name."""
     folders = {"OUTPUT_DIR": parsed.modelDir, "LOG_DIR": parsed.logDir, "DATA_DIR": parsed.dataDir}
     pairs = [word for key, value in folders.items() if value for word in (key, value)]
-    return load_config(parsed.cfg, [*pairs, *parsed.opts]), Path(parsed.cfg)
+    return load_config(parsed.cfg, [*pairs, *parsed.opts])
 
 
 def run(main: Callable[[], None]) -> None:
@@ -90,6 +100,11 @@ def prepare_device(cfg: Any) -> torch.device:
         )
     torch.cuda.set_device(cfg.GPUS[0])
     return torch.device("cuda", cfg.GPUS[0])
+
+
+def network_name(cfg: Any) -> str:
+    """MODEL.NAME for the log, with MODEL.STYLE where there is one: weights of the other style fit, but mean nothing."""
+    return f"{cfg.MODEL.NAME} (STYLE {cfg.MODEL.STYLE})" if cfg.MODEL.NAME == "pose_resnet" else cfg.MODEL.NAME
 
 
 def build_painter(cfg: Any, skeleton: Any, codec: Any) -> Painter:

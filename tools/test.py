@@ -6,12 +6,12 @@ python tools/test.py --cfg X.yaml TEST.MODEL_FILE weights.pth TEST.USE_GT_BBOX F
 
 import logging
 
-from common import build_validators, parse_arguments, prepare_device, report_scores, run
+from common import build_validators, network_name, parse_arguments, prepare_device, report_scores, run
 
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
 from heatpose.core.batch import place
-from heatpose.core.checkpoint import load_weights
+from heatpose.core.weights import load_weights
 from heatpose.models import build_model
 from heatpose.report.run import file_name, run_folders, save_config, start_logging
 from heatpose.report.summary import summarise
@@ -34,7 +34,7 @@ def main() -> None:
     if content.get("codec", codec.name) != codec.name:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
     place(model, device)
-    logger.info("%s: %s parameters, weights of %s", cfg.MODEL.NAME, f"{summary.parameters:,}", weights)
+    logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{summary.parameters:,}", weights)
     save_config(output / "test_config.yaml", dump_config(cfg))
     report_scores(cfg, [(validator, validator.score(model, "val")) for validator in validators], "test", weights)
 

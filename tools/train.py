@@ -8,15 +8,16 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from common import build_painter, build_validators, parse_arguments, prepare_device, report_scores, run
+from common import build_painter, build_validators, network_name, parse_arguments, prepare_device, report_scores, run
 
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
 from heatpose.core.batch import place
-from heatpose.core.checkpoint import load_pretrained
 from heatpose.core.loss import build_loss
 from heatpose.core.optim import build_optimizer, build_scheduler
+from heatpose.core.torchvision_weights import is_torchvision
 from heatpose.core.train import TrainingState, fit
+from heatpose.core.weights import load_pretrained
 from heatpose.dataset import build_dataset, training_loader
 from heatpose.models import build_model
 from heatpose.report.observers import TrainingReporter
@@ -48,7 +49,8 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
         dataset, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
     )
     state = build_state(cfg, model, len(loader))
-    resume(cfg, state, folders.output)
+    headline = validators[0].scorer.headline
+    resume(cfg, state, folders.output, headline)
     save_config(folders.output / "config.yaml", dump_config(cfg))
     reporter = TrainingReporter(
         Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch,
@@ -59,7 +61,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
         scores = validators[0].score(state.model, f"val_{epoch}")
         reporter.on_scores(epoch, scores)
         reporter.on_picture(epoch, "valid/predictions", validators[0].sheet)
-        return scores[validators[0].scorer.headline]
+        return scores[headline]
 
     try:
         fit(
@@ -75,12 +77,14 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
 def build_network(cfg: Any, device: Any) -> Any:
     """The network with its first weights, on the device."""
     model = build_model(cfg)
-    logger.info("%s: %s", cfg.MODEL.NAME, summarise(model, cfg.MODEL.IMAGE_SIZE))
+    logger.info("%s: %s", network_name(cfg), summarise(model, cfg.MODEL.IMAGE_SIZE))
     if cfg.MODEL.PRETRAINED and not cfg.MODEL.INIT_WEIGHTS:
         logger.warning("MODEL.PRETRAINED is not loaded: MODEL.INIT_WEIGHTS is False")
     elif cfg.MODEL.PRETRAINED:
         layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ("*",))
-        logger.info(load_pretrained(model, data_path(cfg, cfg.MODEL.PRETRAINED), layers))
+        name = cfg.MODEL.PRETRAINED
+        source = name if is_torchvision(name) else data_path(cfg, name)
+        load_pretrained(model, source, layers, cfg.MODEL.REINIT_HEAD)
     return place(model, device)
 
 
@@ -97,7 +101,7 @@ def build_state(cfg: Any, model: Any, steps_per_epoch: int) -> TrainingState:
     return TrainingState(model, optimizer, scheduler, description, steps_per_epoch, epoch=cfg.TRAIN.BEGIN_EPOCH)
 
 
-def resume(cfg: Any, state: TrainingState, output: Path) -> None:
+def resume(cfg: Any, state: TrainingState, output: Path, headline: str) -> None:
     """With AUTO_RESUME, continues from checkpoint.pth in `output` or, where there is none, from TRAIN.CHECKPOINT."""
     path = output / "checkpoint.pth"
     if not cfg.AUTO_RESUME:
@@ -113,7 +117,7 @@ def resume(cfg: Any, state: TrainingState, output: Path) -> None:
     else:
         logger.info("AUTO_RESUME: no checkpoint in %s, starting anew", output)
         return
-    logger.info("resumed from %s: epoch %d, best AP so far %.4f", path, state.epoch, state.best_score)
+    logger.info("resumed from %s: epoch %d, best %s so far %.4f", path, state.epoch, headline, state.best_score)
 
 
 if __name__ == "__main__":

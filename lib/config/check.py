@@ -6,7 +6,8 @@ from typing import Any
 # at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but not to nothing.
 COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 32}
 SMALLEST_SIDE = {"hourglass": 64}
-JOINTS = {"coco": 17, "toy": 17}
+JOINTS = {"coco": 17, "toy": 17, "mpii": 16}
+ANNOTATED_BOXES_ONLY = ("mpii",)
 OFFSET_LOSSES = ("JointsMSEOffset", "JointsL1Offset")
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
@@ -34,7 +35,7 @@ def output_stride(name: str, extra: dict[str, Any]) -> int:
 
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    return [*_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg)]
+    return [*_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg), *_boxes(cfg)]
 
 
 def _lookup(cfg: Any, key: str) -> Any:
@@ -74,16 +75,11 @@ def _sizes(cfg: Any) -> list[str]:
     if stride < 1:
         layers = model.EXTRA.NUM_DECONV_LAYERS
         return [f"MODEL.EXTRA.NUM_DECONV_LAYERS is {layers}, which is finer than the input; use fewer"]
-    if any(side % coarsest for side in model.IMAGE_SIZE):
-        return [
-            f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; the stride of {model.NAME}'s coarsest features is "
-            f"{coarsest}, so both sides must be multiples of {coarsest}"
-        ]
     smallest = SMALLEST_SIDE.get(model.NAME, coarsest)
-    if min(model.IMAGE_SIZE) < smallest:
+    if any(side % coarsest or side < smallest for side in model.IMAGE_SIZE):
         return [
-            f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; {model.NAME} halves it until nothing is left: both sides "
-            f"must be {smallest} or more"
+            f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; {model.NAME} halves it again and again, so both sides must "
+            f"be multiples of {coarsest}, at least {smallest}"
         ]
     wanted = [side // stride for side in model.IMAGE_SIZE]
     if list(model.HEATMAP_SIZE) != wanted:
@@ -109,5 +105,14 @@ def _loss(cfg: Any) -> list[str]:
         return [
             f"LOSS.NAME is {cfg.LOSS.NAME} with MODEL.CODEC {cfg.MODEL.CODEC}; {' and '.join(OFFSET_LOSSES)} go with "
             "codec udp_offset, the other losses with the other codecs"
+        ]
+    return []
+
+
+def _boxes(cfg: Any) -> list[str]:
+    if cfg.DATASET.DATASET in ANNOTATED_BOXES_ONLY and cfg.TEST.BOTH_BOXES:
+        return [
+            f"TEST.BOTH_BOXES is True, but DATASET.DATASET {cfg.DATASET.DATASET} is always scored on its annotated "
+            "boxes, so there is one kind only; set TEST.BOTH_BOXES False"
         ]
     return []

@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
         "ENABLED": True,  # use cuDNN at all
     },
     "DATASET": {
-        "DATASET": "coco",  # format of the data set: coco, toy
+        "DATASET": "coco",  # format of the data set: coco, mpii, toy
         "ROOT": "data/coco",  # its folder
         "TRAIN_SET": "train2017",  # name of the training split
         "TEST_SET": "val2017",  # name of the split that is scored
@@ -44,7 +44,8 @@ DEFAULTS: dict[str, Any] = {
         "HEATMAP_SIZE": [48, 64],  # network output, (width, height) in px
         "SIGMA": 2.0,  # standard deviation of the target Gaussian, heatmap px
         "INIT_WEIGHTS": True,  # initialise as the papers' code does and load PRETRAINED; otherwise PyTorch's defaults
-        "PRETRAINED": "",  # weights of the backbone (a file), '' for none
+        "PRETRAINED": "",  # weights to begin with: a file, or a name like torchvision://resnet50; '' for none
+        "REINIT_HEAD": False,  # begin the last layers anew where PRETRAINED's have another shape (other keypoints)
         "STYLE": "pytorch",  # pose_resnet's stride in the 3x3 convolution (pytorch) or the first 1x1 (caffe)
         "TARGET_TYPE": "gaussian",  # the forks' key: gaussian, or offset (UDP); translated to CODEC
         "EXTRA": {},  # keys of the architecture, see MODEL_EXTRA
@@ -80,7 +81,7 @@ DEFAULTS: dict[str, Any] = {
     "TEST": {
         "BATCH_SIZE_PER_GPU": 32,  # crops per step
         "MODEL_FILE": "",  # weights to score; '' is final_state.pth of the output folder
-        "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE
+        "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE. mpii: always True
         "BOTH_BOXES": False,  # score with the other kind of boxes too, at the end of a training and in tools/test.py
         "COCO_BBOX_FILE": "",  # detections, COCO results format
         "IMAGE_THRE": 0.0,  # detections with a lower score are dropped

@@ -1,12 +1,14 @@
 """The older forks' keys, translated here and nowhere else.
 
-`rename_keys` works on one file (or one command line) as written; `settle_codec` on the merged configuration, since
-the codec follows from several keys that may come from different files.
+`rename_keys` works on one file (or one command line) as written; `settle` on the merged configuration, since a fork's
+defaults and the codec follow from several keys that may come from different files.
 """
 
 import re
 from collections.abc import Collection
 from typing import Any
+
+from .check import ANNOTATED_BOXES_ONLY
 
 # SimpleBaselines' names -> ours.
 RENAMED = {
@@ -17,6 +19,10 @@ RENAMED = {
     "MODEL.EXTRA.HEATMAP_SIZE": "MODEL.HEATMAP_SIZE",
     "MODEL.EXTRA.SIGMA": "MODEL.SIGMA",
 }
+# What SimpleBaselines' code does where its files are silent, as they all are; HRNet's files name these keys.
+SIMPLE_BASELINES_DEFAULTS = {"TEST.POST_PROCESS": True, "TEST.SHIFT_HEATMAP": True}
+# In every file of the forks with these values, and read by none of their programs.
+UNREAD = {"TEST.NMS_THRE": 1.0, "TEST.BBOX_THRE": 1.0, "TRAIN.GAMMA1": 0.99, "TRAIN.GAMMA2": 0.0}
 
 
 def rename_keys(flat: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -48,24 +54,47 @@ def parse_gpus(value: Any) -> Any:
     return value
 
 
-def settle_codec(cfg: dict[str, Any], given: Collection[str]) -> list[str]:
-    """Sets MODEL.CODEC, and what follows from it, in the merged `cfg`; returns the reasons, for the log.
+def settle(cfg: dict[str, Any], given: Collection[str], written: Collection[str]) -> list[str]:
+    """Completes the merged `cfg` as the fork that its keys point to would; returns the reasons, for the log.
 
-    `given` holds the dotted keys that a file or the command line set. An explicit MODEL.CODEC wins. HRNet's and UDP's
-    gaussian experiments carry the same keys; they are taken for HRNet's, and UDP's take MODEL.CODEC from the user.
+    `given` holds the dotted keys that a file or the command line set, `written` the names they were written under.
+    """
+    notes = _simple_baselines(cfg, given) if any(key in RENAMED for key in written) else []
+    notes += _settle_codec(cfg, given, bool(notes))
+    notes += _settle_boxes(cfg, given)
+    return notes + _differences(cfg)
+
+
+def _simple_baselines(cfg: dict[str, Any], given: Collection[str]) -> list[str]:
+    notes = ["SimpleBaselines' keys: its defaults hold where the file is silent"]
+    for key, value in SIMPLE_BASELINES_DEFAULTS.items():
+        if key not in given:
+            section, leaf = key.split(".")
+            cfg[section][leaf] = value
+            notes.append(f"{key} {value}: SimpleBaselines' default")
+    return notes
+
+
+def _settle_codec(cfg: dict[str, Any], given: Collection[str], simple_baselines: bool) -> list[str]:
+    """Sets MODEL.CODEC, and what follows from it. An explicit MODEL.CODEC wins.
+
+    HRNet's and UDP's gaussian experiments carry the same keys; they are taken for HRNet's.
     """
     model = cfg["MODEL"]
-    model["CODEC"], reason = _choose_codec(cfg, given)
+    model["CODEC"], reason = _choose_codec(cfg, given, simple_baselines)
     notes = [f"codec {model['CODEC']}: {reason}"]
     fusion = "LAST_FUSION_EXPANSION"
-    udp_hrnet = model["NAME"] == "pose_hrnet" and model["CODEC"] in ("udp", "udp_offset")
-    if udp_hrnet and f"MODEL.EXTRA.{fusion}" not in given:
+    if _is_udp_hrnet(model) and f"MODEL.EXTRA.{fusion}" not in given:
         model["EXTRA"][fusion] = 4
         notes.append(f"MODEL.EXTRA.{fusion} 4: UDP's HRNet has four times the channels in its last fusion")
     return notes
 
 
-def _choose_codec(cfg: dict[str, Any], given: Collection[str]) -> tuple[str, str]:
+def _is_udp_hrnet(model: dict[str, Any]) -> bool:
+    return model["NAME"] == "pose_hrnet" and model["CODEC"] in ("udp", "udp_offset")
+
+
+def _choose_codec(cfg: dict[str, Any], given: Collection[str], simple_baselines: bool) -> tuple[str, str]:
     model, test = cfg["MODEL"], cfg["TEST"]
     if "MODEL.CODEC" in given:
         return model["CODEC"], "MODEL.CODEC is set"
@@ -75,4 +104,38 @@ def _choose_codec(cfg: dict[str, Any], given: Collection[str]) -> tuple[str, str
         return "soft_argmax", "TEST.SOFT_ARGMAX is set (LPN)"
     if "TEST.BLUR_KERNEL" in given:
         return "dark", "TEST.BLUR_KERNEL is set (DarkPose)"
-    return "gaussian", "no key of another codec is set; for a UDP gaussian experiment give MODEL.CODEC udp"
+    if simple_baselines:
+        return "gaussian", "SimpleBaselines"
+    if model["NAME"] == "lpn":
+        return "gaussian", "LPN without TEST.SOFT_ARGMAX"
+    return (
+        "gaussian",
+        "HRNet's; UDP's files with gaussian targets carry the same keys, so give MODEL.CODEC udp if this is one",
+    )
+
+
+def _settle_boxes(cfg: dict[str, Any], given: Collection[str]) -> list[str]:
+    """MPII's people are always cropped by their annotated centers and scales; its experiment files seldom say so."""
+    if cfg["DATASET"]["DATASET"] not in ANNOTATED_BOXES_ONLY or cfg["TEST"]["USE_GT_BBOX"]:
+        return []
+    cfg["TEST"]["USE_GT_BBOX"] = True
+    return ["TEST.USE_GT_BBOX False has no effect: this data set has annotated boxes only"] * (
+        "TEST.USE_GT_BBOX" in given
+    )
+
+
+def _differences(cfg: dict[str, Any]) -> list[str]:
+    """What the file asks for and heatpose does otherwise, on purpose."""
+    model, test = cfg["MODEL"], cfg["TEST"]
+    codec, notes = model["CODEC"], []
+    if test["SHIFT_HEATMAP"] and codec in ("dark", "udp", "udp_offset"):
+        notes.append(f"TEST.SHIFT_HEATMAP is not read by codec {codec}, as in its paper's code")
+    if not test["POST_PROCESS"] and codec in ("dark", "udp_offset"):
+        notes.append(f"TEST.POST_PROCESS False is not read by codec {codec}: it always refines, as in its paper's code")
+    if model["NAME"] == "hourglass" and codec == "dark" and max(model["IMAGE_SIZE"]) > 128:
+        notes.append("DarkPose's own hourglass stops at this size; here the upsampling takes the size of the shortcut")
+    for key, usual in UNREAD.items():
+        section, leaf = key.split(".")
+        if cfg[section][leaf] != usual and not (key == "TEST.NMS_THRE" and test["NMS"] == "box"):
+            notes.append(f"{key} {cfg[section][leaf]} is read by nothing, as in the forks")
+    return notes

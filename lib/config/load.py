@@ -16,7 +16,7 @@ from easydict import EasyDict
 from ..utils.registry import nearest
 from .check import find_contradictions
 from .defaults import DEFAULTS, MODEL_EXTRA
-from .dialects import rename_keys, settle_codec
+from .dialects import rename_keys, settle
 from .freeze import FrozenConfig, thaw
 
 logger = logging.getLogger(__name__)
@@ -40,13 +40,14 @@ def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Froze
     layers = [(file, _flatten(content)) for file, content in _read_chain(Path(path), ())]
     layers.append(("command line", _pairs(overrides)))
     given: dict[str, tuple[str, Any]] = {}
+    written = {key for _, flat in layers for key in flat}
     for source, flat in layers:
         renamed, notes = rename_keys(flat)
         for note in notes:
             logger.info("%s: %s", source, note)
         given.update({key: (source, value) for key, value in renamed.items()})
     cfg = _merge(given)
-    for note in settle_codec(cfg, given):
+    for note in settle(cfg, given, written):
         logger.info(note)
     problems = find_contradictions(EasyDict(cfg))
     if problems:

@@ -1,19 +1,28 @@
-"""Weights and training states: written atomically, read without unpickling foreign objects."""
+"""Weight files: written atomically, read without unpickling foreign objects.
+
+How the weights of a file get into a model stands in weights.py.
+"""
 
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+import re
+import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..utils.files import replacing
+from .pickled_numbers import NotANumberError, numbers_allowed
 
 
 class CheckpointError(ValueError):
     """A weight file that cannot be read or does not fit; the message names the file and the keys."""
+
+
+# What torch.load raises for files that are cut off, damaged or something else altogether.
+DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError)
 
 
 def save_atomically(content: Any, path: Path) -> None:
@@ -25,93 +34,89 @@ def save_atomically(content: Any, path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a .pth file; a CheckpointError where it is missing, cut off, or needs pickled objects."""
+    """The content of a weight file, on the CPU.
+
+    `.safetensors` files are read as such. Every other name (.pth, .pth.tar, ...) is a file of torch.save, in the zip
+    format or the one before PyTorch 1.6. Numbers of NumPy come back as Python numbers.
+
+    Raises:
+        CheckpointError: the file is missing, cut off or damaged, a real tar archive, or needs pickled objects.
+    """
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: no such file; train first or give TEST.MODEL_FILE (to score), put the backbone there or give "
-            "MODEL.PRETRAINED '' (to train)"
+            f"{path}: no such file; train first, or give the path of the weights: TEST.MODEL_FILE to score, "
+            "TRAIN.CHECKPOINT to continue"
         )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise CheckpointError(
-            f"{path}: not a plain weight file; files that need pickled objects are not loaded, since they can run "
-            "code: save the model's state_dict() instead"
-        ) from None
-    except (RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path}: broken, cut off or no weight file ({reason}); fetch it again") from None
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a state_dict")
     return content
 
 
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device="cpu")
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _read_torch(path: Path) -> Any:
+    if _is_tar(path):
+        raise CheckpointError(
+            f"{path}: a tar archive, not a weight file (.pth.tar is only a name); unpack it and give the weight file "
+            f"inside; where that is 'storages', 'tensors' and 'pickle', PyTorch before 0.1.10 wrote it: {CONVERT}"
+        )
+    try:
+        with numbers_allowed():
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except NotANumberError as error:
+        raise _needs_pickle(path, str(error)) from None
+    except DAMAGE as error:
+        refused = re.search(r"GLOBAL (\S+)", str(error))  # torch names the first object that it will not make
+        raise (_needs_pickle(path, refused[1]) if refused else _damaged(path, error)) from None
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except OSError:
+        return False
+
+
+CONVERT = "if you trust its source, save its weights alone with PyTorch (docs/weights.md shows how)"
+
+
+def _needs_pickle(path: Path, wanted: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: needs pickle to make {wanted}, so it is refused: such a file can run any code; {CONVERT}"
+    )
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    # What torch says of a pickle that it cannot read is how to switch its safety off.
+    reason = "nothing that torch.save writes" if isinstance(error, pickle.UnpicklingError) else first_line(error)
+    return CheckpointError(f"{path}: broken, cut off or no weight file ({reason}); fetch it again")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or the error's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def state_dict_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights in a checkpoint: plain, or under "state_dict" or "model"; without DataParallel's "module."."""
+    """The weights in a checkpoint: plain, or under "state_dict" or "model"; without DataParallel's "module.".
+
+    >>> weights = {"module.fc.bias": torch.zeros(2)}
+    >>> list(state_dict_of({"epoch": 3, "model": "pose_hrnet", "state_dict": weights}))
+    ['fc.bias']
+    """
     for key in ("state_dict", "model"):
         if isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    return {key.removeprefix("module."): value for key, value in content.items() if isinstance(value, torch.Tensor)}
-
-
-def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
-    """Fills `model` from a checkpoint and returns the checkpoint's content.
-
-    Raises:
-        CheckpointError: the file's keys or shapes are not exactly the model's; the message says which differ.
-    """
-    content = read_checkpoint(path)
-    weights = state_dict_of(content)
-    wanted = model.state_dict()
-    report = [
-        _count("missing", [key for key in wanted if key not in weights]),
-        _count("unexpected", [key for key in weights if key not in wanted]),
-        _count("of another shape", wrong_shapes(wanted, weights)),
-    ]
-    problems = [line for line in report if line]
-    if problems:
-        raise CheckpointError(
-            f"{path}: weights of another architecture than MODEL.NAME and MODEL.EXTRA describe: " + "; ".join(problems)
-        )
-    model.load_state_dict(weights)
-    return content
-
-
-def load_pretrained(model: nn.Module, path: Path, layers: Sequence[str] = ("*",)) -> str:
-    """Fills the part of `model` that a backbone's weight file covers; returns a line that says how much.
-
-    Only keys whose first part is in `layers` are taken ("*": all), as HRNet's PRETRAINED_LAYERS does, and only those
-    that the model has in the same shape.
-
-    Raises:
-        CheckpointError: unreadable file, or nothing in it fits.
-    """
-    weights = state_dict_of(read_checkpoint(path))
-    chosen = {key: value for key, value in weights.items() if "*" in layers or key.split(".")[0] in layers}
-    wanted = model.state_dict()
-    wrong = wrong_shapes(wanted, chosen)
-    fitting = {key: value for key, value in chosen.items() if key in wanted and wanted[key].shape == value.shape}
-    if not fitting:
-        raise CheckpointError(
-            f"{path}: none of its {len(weights)} weights fits the model; give MODEL.PRETRAINED of the backbone"
-        )
-    model.load_state_dict(fitting, strict=False)
-    line = f"{path}: {len(fitting)} of the model's {len(wanted)} tensors loaded, {len(weights) - len(fitting)} not used"
-    return f"{line}; {_count('of another shape', wrong)}" if wrong else line
-
-
-def wrong_shapes(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
-    """Keys of both whose shapes differ, each with the shape found and the shape wanted."""
-    return [
-        f"{key} {tuple(found[key].shape)} for {tuple(value.shape)}"
-        for key, value in wanted.items()
-        if key in found and found[key].shape != value.shape
-    ]
-
-
-def _count(what: str, keys: Sequence[str], shown: int = 3) -> str:
-    if not keys:
-        return ""
-    more = ", ..." if len(keys) > shown else ""
-    return f"{len(keys)} {what} ({', '.join(keys[:shown])}{more})"
+    weights = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    is_parallel = all(key.startswith("module.") for key in weights)
+    return {key.removeprefix("module."): value for key, value in weights.items()} if is_parallel else weights

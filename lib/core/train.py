@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from ..metrics.pck import heatmap_accuracy
 from .batch import final_output, normalise
-from .checkpoint import CheckpointError, load_weights, save_atomically
+from .checkpoint import CheckpointError, save_atomically
+from .weights import load_weights
 
 
 class TrainingError(RuntimeError):
@@ -194,10 +195,12 @@ class TrainingState:
         self.optimizer.load_state_dict(content["optimizer"])
         for group, present in zip(self.optimizer.param_groups, options, strict=True):
             group.update(present)
-        self.epoch, self.best_score = content["epoch"], content["best_score"]
+        # The forks' checkpoint.pth has neither the best score nor random states.
+        self.epoch, self.best_score = content["epoch"], content.get("best_score", -1.0)
         self._place_schedule(self.epoch * self.steps_per_epoch)
-        torch.set_rng_state(content["random_state"])
-        if torch.cuda.is_available() and len(content["cuda_random_state"]) == torch.cuda.device_count():
+        if "random_state" in content:
+            torch.set_rng_state(content["random_state"])
+        if torch.cuda.is_available() and len(content.get("cuda_random_state", ())) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
 
     def _place_schedule(self, step: int) -> None:

@@ -1,7 +1,8 @@
 """Architectures: images (B,3,H,W) -> heatmaps (B,C,h,w).
 
 Adding a new architecture `my_net`:
-  1. write `my_net.py` with an `nn.Module` whose constructor takes plain arguments, under `@MODELS.register("my_net")`;
+  1. write `my_net.py` with an `nn.Module` whose constructor takes plain arguments, under `@MODELS.register("my_net")`,
+     with a class attribute `head_layers`: the layers whose shape follows from `out_channels` (MODEL.REINIT_HEAD);
   2. give it the class method `from_extra(extra, out_channels)`, which reads the keys of MODEL.EXTRA;
   3. import it below, list its keys in `config/defaults.py`, MODEL_EXTRA, and its strides in `config/check.py`.
 The tests in `tests/models` run every registered architecture.
@@ -12,13 +13,14 @@ from typing import Any
 from torch import nn
 
 from ..codecs import channels_per_joint
+from .hourglass import StackedHourglass
 from .layers import init_weights
 from .lpn import LPN
 from .pose_hrnet import PoseHRNet
 from .pose_resnet import PoseResNet
 from .registry import MODELS
 
-__all__ = ["LPN", "MODELS", "PoseHRNet", "PoseResNet", "build_model"]
+__all__ = ["LPN", "MODELS", "PoseHRNet", "PoseResNet", "StackedHourglass", "build_model"]
 
 
 def build_model(cfg: Any) -> nn.Module:

@@ -136,6 +136,8 @@ class PoseHRNet(nn.Module):
         last_fusion_expansion: channels of the last fusion over those of the first branch; 4 in UDP's code.
     """
 
+    head_layers = ("final_layer",)
+
     def __init__(
         self,
         stages: Sequence[Stage],
@@ -160,6 +162,8 @@ class PoseHRNet(nn.Module):
         self.transition3 = Transition(third.widths, fourth.widths)
         self.stage4 = _exchange_modules(fourth, 1, last_fusion_expansion)
         self.final_layer = final_conv(fourth.widths[0] * last_fusion_expansion, out_channels, final_kernel)
+        # UDP's wider fusion: no backbone's weights have its shape.
+        self.own_layers = (f"stage4.{fourth.modules - 1}.fuse_layers",) if last_fusion_expansion != 1 else ()
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(images)))

@@ -34,6 +34,8 @@ class ResNetPose(nn.Module):
         options: further arguments of every block.
     """
 
+    head_layers = ("final_layer",)
+
     def __init__(
         self,
         block: Any,

@@ -44,12 +44,19 @@ def summarise(model: nn.Module, input_size: tuple[int, int]) -> ModelSummary:
             type(child).__name__,
             shapes.get(name, "-"),
             f"{_parameters(child):,}",
-            f"{flops.get(name, 0) / 2e9:.3f}",
+            f"{_flops(flops, name, child) / 2e9:.3f}",
         ]
         for name, child in skeleton.named_children()
     ]
     table = markdown_table(["layer", "type", "output", "parameters", "G multiply-adds"], rows)
     return ModelSummary(_parameters(model), counter.get_total_flops() // 2, table)
+
+
+def _flops(counted: dict[str, int], name: str, module: nn.Module) -> int:
+    """FLOPs of a module; those of a list, which is never called itself, are the sum of its members'."""
+    if name in counted:
+        return counted[name]
+    return sum(_flops(counted, f"{name}.{key}", member) for key, member in module.named_children())
 
 
 def _parameters(module: nn.Module) -> int:

@@ -10,7 +10,7 @@ from heatpose.config.freeze import thaw
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ROOT / "experiments" / "coco"
 PEERS = ROOT.parent / "shared" / "peer_configs"
-TAIL = {"resnet": "_d256x3_adam_lr1e-3", "hrnet": "_adam_lr1e-3"}
+TAIL = {"resnet": "_d256x3_adam_lr1e-3", "hrnet": "_adam_lr1e-3", "hourglass": "_d256x3_adam_lr2.5e-4"}
 # Where files lie, how many processes load, and what is shown are the user's; heatpose's defaults differ on purpose.
 NOT_COMPARED = ("DATASET.ROOT", "TEST.COCO_BBOX_FILE", "TEST.MODEL_FILE", "MODEL.PRETRAINED", "WORKERS", "AUTO_RESUME")
 
@@ -27,6 +27,8 @@ def pairs():
             yield f"dark/res{depth}_{size}", f"dark/coco/resnet/res{depth}_{size}{TAIL['resnet']}", ()
         for width in (32, 48):
             yield f"dark/w{width}_{size}", f"dark/coco/hrnet/w{width}_{size}{TAIL['hrnet']}", ()
+        for stacks in (4, 8):
+            yield f"dark/hg{stacks}_{size}", f"dark/coco/hourglass/hg{stacks}_{size}{TAIL['hourglass']}", ()
     yield "udp/w32_256x192_offset", "udp/coco/hrnet/w32_256x192_adam_lr1e-3_offset_ofm", ()
     for depth in (50, 101, 152):
         yield f"lpn/lpn{depth}_256x192", f"lpn/coco/lpn/lpn{depth}_256x192_gd256x2_gc", ()

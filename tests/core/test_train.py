@@ -1,5 +1,6 @@
 """The training loop: it learns, it resumes to the bit, it stops on a loss that is not finite."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -111,6 +112,20 @@ def test_a_checkpoint_of_another_codec_is_not_continued(experiment, tmp_path):
     other = Run(experiment(MODEL={"CODEC": "dark"}), tmp_path / "out")
     with pytest.raises(CheckpointError, match="trained with codec gaussian, this run has dark"):
         other.state.resume(tmp_path / "out" / "checkpoint.pth")
+
+
+def test_a_checkpoint_of_the_forks_is_continued(experiment, tmp_path):
+    Run(experiment(), tmp_path / "out").fit(1)
+    ours = read_checkpoint(tmp_path / "out" / "checkpoint.pth")
+    weights = {f"module.{key}": value for key, value in ours["state_dict"].items()}
+    forks = {"epoch": 1, "model": "x", "state_dict": weights, "perf": np.float64(0.5), "optimizer": ours["optimizer"]}
+    torch.save(forks, tmp_path / "fork.pth")
+    run = Run(experiment(), tmp_path / "new")
+    run.state.resume(tmp_path / "fork.pth")
+    assert (run.state.epoch, run.state.best_score) == (1, -1.0)
+    for key, value in ours["state_dict"].items():
+        assert torch.equal(run.state.model.state_dict()[key], value)
+    assert run.fit(2).watcher.epochs == [(1, 0.3, True)]
 
 
 def test_weights_alone_cannot_be_resumed_from(experiment, tmp_path):

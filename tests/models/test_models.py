@@ -4,7 +4,6 @@ import copy
 import gzip
 import json
 import math
-import re
 import zlib
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from easydict import EasyDict
 from torch import nn
 
-from heatpose.config.check import COARSEST_STRIDE, output_stride
+from heatpose.config.check import COARSEST_STRIDE, SMALLEST_SIDE, output_stride
 from heatpose.config.defaults import DEFAULTS, MODEL_EXTRA
 from heatpose.models import MODELS, build_model
 from heatpose.models.layers import Bottleneck, deconv_head, init_weights
@@ -47,6 +46,7 @@ SMALL = {
     "pose_resnet": {"NUM_LAYERS": 18},
     "pose_hrnet": tiny_hrnet_extra(),
     "lpn": {"NUM_LAYERS": 50},
+    "hourglass": {"NUM_FEATURES": 16, "NUM_STACKS": 2},
 }
 VARIANTS = [
     ("pose_resnet", {"NUM_LAYERS": 18, "FINAL_CONV_KERNEL": 3, "DECONV_WITH_BIAS": True}),
@@ -58,6 +58,7 @@ VARIANTS = [
     ("pose_hrnet", {**tiny_hrnet_extra(), "LAST_FUSION_EXPANSION": 4}),
     ("lpn", {"ATTENTION": "SE"}),
     ("lpn", {"ATTENTION": "none", "NUM_DECONV_FILTERS": [128, 48], "FINAL_CONV_KERNEL": 3}),
+    ("hourglass", {"NUM_FEATURES": 16, "NUM_STACKS": 1, "NUM_BLOCKS": 2}),
 ]
 
 
@@ -75,14 +76,20 @@ def test_variants_run_and_learn(name, extra):
 def check_model(cfg, channels):
     torch.manual_seed(0)
     model = build_model(cfg)
-    output = model(torch.randn(2, 3, 64, 32))
+    width = SMALLEST_SIDE.get(cfg.MODEL.NAME, 32)
+    outputs = as_list(model(torch.randn(2, 3, 64, width)))
     stride = output_stride(cfg.MODEL.NAME, cfg.MODEL.EXTRA)
-    assert output.shape == (2, channels, 64 // stride, 32 // stride)
-    assert output.isfinite().all()
-    output.square().sum().backward()
+    for output in outputs:
+        assert output.shape == (2, channels, 64 // stride, width // stride)
+        assert output.isfinite().all()
+    outputs[-1].square().sum().backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
+
+
+def as_list(output):
+    return [output] if isinstance(output, torch.Tensor) else output
 
 
 def test_small_models_cover_the_registry():
@@ -94,6 +101,7 @@ def test_small_models_cover_the_registry():
     ("name", "extra", "stride"),
     [
         ("pose_hrnet", {}, 4),
+        ("hourglass", {}, 4),
         ("pose_resnet", {"NUM_DECONV_LAYERS": 3}, 4),
         ("pose_resnet", {"NUM_DECONV_LAYERS": 2}, 8),
         ("lpn", {"NUM_DECONV_LAYERS": 2}, 4),
@@ -115,6 +123,7 @@ def test_output_stride_is_known_without_building(name, extra, stride):
         ("lpn", {"NUM_LAYERS": 50}, 2.9),
         ("lpn", {"NUM_LAYERS": 101}, 5.3),
         ("lpn", {"NUM_LAYERS": 152}, 7.4),
+        ("hourglass", {"NUM_STACKS": 4}, 13.0),
     ],
 )
 def test_published_sizes(name, extra, millions):
@@ -144,6 +153,11 @@ REFERENCES = [
     ("models_udp", "udp_w32_256x192_offset", make_cfg("pose_hrnet", codec="udp_offset", LAST_FUSION_EXPANSION=4)),
     ("models_udp", "udp_w32_mpii_256x256_gaussian", make_cfg("pose_hrnet", 16, "udp", LAST_FUSION_EXPANSION=4)),
     ("models_udp", "udp_res50_256x192_gaussian", make_cfg(codec="udp")),
+    ("models_dark", "dark_hg4_128x96", make_cfg("hourglass", NUM_STACKS=4)),
+    # DarkPose's code stops at this size; the reference upsamples to the size of the skip branch here too.
+    ("models_dark", "dark_hg4_256x192_PATCHED_last_upsample_scale2", make_cfg("hourglass", NUM_STACKS=4)),
+    ("models_animals", "animals_hg_s4_b1_c18_256", make_cfg("hourglass", 18, NUM_STACKS=4)),
+    ("models_animals", "animals_hg_s1_b1_c18_256", make_cfg("hourglass", 18, NUM_STACKS=1)),
 ]
 
 
@@ -175,7 +189,7 @@ def key_listings(golden_dir):
 
 
 @pytest.mark.parametrize(("file", "name", "cfg"), REFERENCES, ids=[name for _, name, _ in REFERENCES])
-def test_keys_and_outputs_of_the_papers_code(golden, key_listings, file, name, cfg):
+def test_keys_and_outputs_of_the_papers_code(golden, golden_index, key_listings, file, name, cfg):
     with torch.device("meta"):
         model = build_model(cfg).eval()
     shapes = key_listings[name]
@@ -185,15 +199,21 @@ def test_keys_and_outputs_of_the_papers_code(golden, key_listings, file, name, c
     assert list(own.items()) == list(shapes.items())
 
     model.load_state_dict(recipe_weights(shapes), assign=True)
-    height, width = map(int, re.search(r"(\d+)x(\d+)", name).groups())
-    images = np.random.default_rng(0).standard_normal((2, 3, height, width)).astype(np.float32)
+    expected = golden_index[f"{file}.npz"]["models"][name]
+    images = np.random.default_rng(0).standard_normal(expected["input"]).astype(np.float32)
     with torch.no_grad():
-        output = model(torch.from_numpy(images)).numpy()
+        outputs = as_list(model(torch.from_numpy(images)))
+    assert len(outputs) == len(expected["outputs"])
     reference = golden(file)
-    mean, std, low, high = reference[f"{name}/out/stats"]
-    assert list(output.shape) == list(reference[f"{name}/out/shape"])
-    sampled = output.ravel()[reference[f"{name}/out/idx"]]
-    np.testing.assert_allclose(sampled, reference[f"{name}/out/val"], rtol=0, atol=0.001 * std)
+    for output, key in zip(outputs, expected["outputs"], strict=True):
+        check_output(output.numpy(), reference, f"{name}/{key}")
+
+
+def check_output(output, reference, key):
+    mean, std, low, high = reference[f"{key}/stats"]
+    assert list(output.shape) == list(reference[f"{key}/shape"])
+    sampled = output.ravel()[reference[f"{key}/idx"]]
+    np.testing.assert_allclose(sampled, reference[f"{key}/val"], rtol=0, atol=0.001 * std)
     np.testing.assert_allclose(
         [output.mean(dtype=np.float64), output.min(), output.max()], [mean, low, high], rtol=0, atol=0.001 * std
     )
@@ -271,6 +291,8 @@ def test_exchange_module_with_one_branch_learns():
         (make_cfg(NUM_DECONV_LAYERS=2), r"NUM_DECONV_FILTERS \[256, 256, 256\] and .* each of the NUM_DECONV_LAYERS 2"),
         (make_cfg("lpn", NUM_DECONV_KERNELS=[4]), r"NUM_DECONV_KERNELS \[4\] need one value"),
         (make_cfg(NUM_DECONV_KERNELS=[4, 4, 5]), r"NUM_DECONV_KERNELS has 5; a kernel side is one of \[2, 3, 4\]"),
+        (make_cfg("hourglass", NUM_STACKS=0), "NUM_STACKS 0 of hourglass .*; use 1 or more"),
+        (make_cfg("hourglass", NUM_FEATURES=15), "NUM_FEATURES 15 of hourglass is odd"),
         (make_cfg(FINAL_CONV_KERNEL=2), "FINAL_CONV_KERNEL 2 is unknown; use 1 or 3"),
         (make_cfg("pose_hrnet", **tiny_hrnet_extra(BLOCK="WIDE")), "STAGE2.BLOCK 'WIDE' is unknown; use one of BASIC"),
         (make_cfg("pose_hrnet", **tiny_hrnet_extra(FUSE_METHOD="CAT")), "STAGE2.FUSE_METHOD 'CAT' is unknown; use SUM"),
