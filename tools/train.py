@@ -54,7 +54,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     save_config(folders.output / "config.yaml", dump_config(cfg))
     reporter = TrainingReporter(
         Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch,
-        cfg.TRAIN.END_EPOCH, len(loader),
+        cfg.TRAIN.END_EPOCH, len(loader), headline,
     )  # fmt: skip
 
     def validate(epoch: int) -> float:

@@ -1,4 +1,4 @@
-"""Keypoints -> rescored, suppressed results -> results file -> COCO's numbers."""
+"""Keypoints -> rescored, suppressed results -> results file -> COCO's numbers; other data sets' scorers by name."""
 
 import contextlib
 import io
@@ -16,6 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from ..metrics.oks import box_nms, oks_nms, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json
 from ..utils.registry import Registry
+from .evaluate_mpii import mpii_scorer
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Scorer(Protocol):
 
 
 SCORERS = Registry("scorer")
+SCORERS.register("mpii")(mpii_scorer)
 
 
 def build_scorer(cfg: Any, dataset: Any) -> Scorer:

@@ -11,7 +11,7 @@ from ..codecs import build_codec
 from ..config import data_path
 from ..utils.files import file_sha256
 from ..utils.registry import Registry
-from . import coco, skeletons, toy
+from . import coco, mpii, skeletons, toy
 from .augment import Augmentation
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
@@ -42,9 +42,7 @@ def build_dataset(cfg: Any, split: str) -> TrainingCrops | TestCrops:
 @DATASETS.register("coco")
 def build_coco(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     """Any data set in COCO's folder layout with COCO's 17 keypoints of persons."""
-    root = data_path(cfg, cfg.DATASET.ROOT)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; put the data there, or set DATASET.ROOT or --dataDir")
+    root = _root(cfg)
     return _train(cfg, root) if split == "train" else _test(cfg, root)
 
 
@@ -58,6 +56,46 @@ def build_toy(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     return build_coco(cfg, split)
 
 
+@DATASETS.register("mpii")
+def build_mpii(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """MPII Human Pose in HRNet's folder layout; tested, like trained, on the annotated centers and scales."""
+    data, codec, root = cfg.DATASET, build_codec(cfg), _root(cfg)
+    images = ImageFolder(root / "images", data.DATA_FORMAT)
+    images.check()
+    if split == "test":
+        return _mpii_test(cfg, root, images)
+    if mpii.is_test_set(data.TRAIN_SET):
+        raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
+    path = mpii.annotation_path(root, data.TRAIN_SET)
+    records = mpii.read_people(path)
+    if data.SELECT_DATA:
+        records = select_consistent(records)
+        if not len(records):
+            raise DataError(f"{path}: nobody is left after the filter of DATASET.SELECT_DATA; set it to False")
+    return TrainingCrops(records, images, codec, skeletons.MPII, _augmentation(data), data.COLOR_RGB, cfg.SEED)
+
+
+def _mpii_test(cfg: Any, root: Path, images: ImageFolder) -> TestCrops:
+    """With the ground truth that `metrics.pckh` takes, or None for a set that cannot be scored."""
+    data = cfg.DATASET
+    path = mpii.annotation_path(root, data.TEST_SET)
+    records = mpii.read_people(path, has_joints=not mpii.is_test_set(data.TEST_SET))
+    truth = mpii.read_truth(root, data.TEST_SET, len(records))
+    boxes = _named("annotated centers and scales", records, path)
+    return TestCrops(records, images, build_codec(cfg), skeletons.MPII, data.COLOR_RGB, ground_truth=truth, boxes=boxes)
+
+
+def _root(cfg: Any) -> Path:
+    root = data_path(cfg, cfg.DATASET.ROOT)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; put the data there, or set DATASET.ROOT or --dataDir")
+    return root
+
+
+def _augmentation(data: Any) -> Augmentation:
+    return Augmentation(data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY)
+
+
 def _train(cfg: Any, root: Path) -> TrainingCrops:
     data, codec = cfg.DATASET, build_codec(cfg)
     if coco.is_test_set(data.TRAIN_SET):
@@ -69,10 +107,7 @@ def _train(cfg: Any, root: Path) -> TrainingCrops:
     )
     if data.SELECT_DATA:
         records = _require_people(select_consistent(records), path)
-    augmentation = Augmentation(
-        data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY
-    )
-    return TrainingCrops(records, images, codec, skeletons.COCO, augmentation, data.COLOR_RGB, cfg.SEED)
+    return TrainingCrops(records, images, codec, skeletons.COCO, _augmentation(data), data.COLOR_RGB, cfg.SEED)
 
 
 def _test(cfg: Any, root: Path) -> TestCrops:

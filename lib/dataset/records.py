@@ -17,8 +17,8 @@ class Records:
         image_names: (M,) text; file names below the folder (or inside the zip) of the images.
         image_ids: (M,) the data set's ids.
         image_index: (N,) position of each person's image in the two arrays above.
-        center: (N, 2) float32, middle of the padded box, image px.
-        scale: (N, 2) float32, width and height of the padded box, image px.
+        center: (N, 2) float32 (MPII: float64, as its forks' reader), middle of the padded box, image px.
+        scale: (N, 2) of the same type, width and height of the padded box, image px.
         keypoints: (N, K, 2) float64, image px; 0 where not labelled and for detections.
         visible: (N, K) float32, 1 where labelled. Detections have 1 everywhere, as the forks give them.
         box_scores: (N,) float64, detector's score; 1 for annotated boxes.

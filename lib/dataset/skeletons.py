@@ -12,7 +12,8 @@ class Skeleton:
         flip_pairs: index pairs that change places in a mirrored image.
         limbs: index pairs to draw a line between.
         upper_body: indices that half-body augmentation takes for the upper half; the rest is the lower.
-        sigmas: K constants of OKS (COCO's `kpt_oks_sigmas`), relative to the square root of the person's area.
+        sigmas: K constants of OKS (COCO's `kpt_oks_sigmas`), relative to the square root of the person's area; empty
+            for a data set whose metric is not OKS.
     """
 
     names: tuple[str, ...]
@@ -42,4 +43,19 @@ COCO = Skeleton(
         0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,
         0.089, 0.089,
     ),
+)  # fmt: skip
+
+MPII = Skeleton(
+    names=(
+        "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax",
+        "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow",
+        "left_wrist",
+    ),
+    flip_pairs=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
+    limbs=(
+        (0, 1), (1, 2), (2, 6), (6, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9), (10, 11), (11, 12), (12, 7), (7, 13),
+        (13, 14), (14, 15),
+    ),
+    upper_body=tuple(range(7, 16)),
+    sigmas=(),  # MPII is scored with PCKh
 )  # fmt: skip

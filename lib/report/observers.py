@@ -17,7 +17,7 @@ from .run import Board
 
 logger = logging.getLogger(__name__)
 
-_TAG = str.maketrans({" ": "_", "(": None, ")": None})  # TensorBoard's tags: "AP (M)" is AP_M
+_TAG = str.maketrans({" ": "_", "@": "_", "(": None, ")": None})  # TensorBoard's tags: "AP (M)" is AP_M
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,18 @@ def _array(tensor: Tensor) -> np.ndarray:
 class TrainingReporter:
     """Follows a training: a progress bar on a terminal, plain lines elsewhere, TensorBoard, pictures."""
 
-    def __init__(self, board: Board, painter: Painter, folder: Path, first_epoch: int, epochs: int, steps: int):
+    def __init__(
+        self,
+        board: Board,
+        painter: Painter,
+        folder: Path,
+        first_epoch: int,
+        epochs: int,
+        steps: int,
+        headline: str = "AP",
+    ):
+        """`headline` names the number that `on_epoch` is given."""
+        self.headline = headline
         self.board, self.painter, self.folder, self.steps = board, painter, folder, steps
         self.on_terminal = sys.stderr.isatty()
         total, done = epochs * steps, first_epoch * steps
@@ -128,7 +139,7 @@ class TrainingReporter:
     def on_epoch(self, epoch: int, score: float | None, is_best: bool) -> None:
         """An epoch is done and saved; `score` is None where it was not scored."""
         if score is not None:
-            self._log(f"epoch {epoch} done: AP {score:.4f}{', the best so far' if is_best else ''}")
+            self._log(f"epoch {epoch} done: {self.headline} {score:.4f}{', the best so far' if is_best else ''}")
 
     def close(self) -> None:
         """Ends the progress bar and writes what TensorBoard has not."""

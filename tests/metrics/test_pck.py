@@ -1,10 +1,10 @@
-"""The accuracy that is logged in training, and the arg-maximum below it."""
+"""The accuracy that is logged in training and the arg-maximum below it; PCK and PCKh."""
 
 import numpy as np
 import pytest
 import torch
 
-from heatpose.metrics import heatmap_accuracy
+from heatpose.metrics import heatmap_accuracy, pck, pckh
 from heatpose.utils.heatmaps import argmax_2d
 
 
@@ -90,3 +90,83 @@ def test_accuracy_on_cuda_does_not_wait_for_the_device():
     finally:
         torch.cuda.set_sync_debug_mode(mode)
     assert result.mean.item() == 1.0
+
+
+CASES = ("case0", "case1", "case2")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_curves_of_hrnets_mpii_evaluation(golden, case):
+    arrays = {name: golden("eval_mpii_hrnet")[f"{case}/{name}"] for name in
+              ("preds", "pos_gt_src", "jnt_missing", "headboxes_src", "PCKh", "pckAll", "summary")}  # fmt: skip
+    predicted, truth = arrays["preds"][..., :2] + 1, arrays["pos_gt_src"].transpose(2, 0, 1)
+    visible, boxes = (arrays["jnt_missing"] == 0).T, arrays["headboxes_src"].transpose(2, 0, 1)
+    sizes = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)[:, None] * 0.6
+    curve = pck(predicted, truth, sizes, np.arange(0, 0.51, 0.01), visible)
+    np.testing.assert_allclose(100 * curve, arrays["pckAll"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(100 * pck(predicted, truth, sizes, 0.5, visible), arrays["PCKh"], rtol=0, atol=1e-9)
+    scores = pckh(arrays["preds"][..., :2], truth, boxes, visible)
+    np.testing.assert_allclose(list(scores.values()), arrays["summary"], rtol=0, atol=1e-9)
+
+
+def test_pck_counts_the_limit_and_takes_any_normaliser():
+    truth = np.zeros((2, 2, 2))
+    predicted = truth + [[[3.0, 4.0]], [[6.0, 8.0]]]  # 5 px off, 10 px off
+    everyone = np.ones((2, 2))
+    assert pck(predicted, truth, 10.0, 0.5, everyone).tolist() == [0.5, 0.5]
+    assert pck(predicted, truth, 10.0, 0.49, everyone).tolist() == [0, 0]
+    assert pck(predicted, truth, np.array([[10.0], [20.0]]), 0.5, everyone).tolist() == [1, 1]
+    assert pck(predicted, truth, np.array([[10.0, 9.0], [20.0, 20.0]]), 0.5, everyone).tolist() == [1, 0.5]
+    assert pck(predicted, truth, 10.0, np.array([0.1, 0.5, 1.0]), everyone).tolist() == [[0, 0], [0.5, 0.5], [1, 1]]
+
+
+def test_pck_leaves_out_what_is_not_visible():
+    truth, visible = np.zeros((2, 2, 2)), np.array([[1, 0], [0, 0]])
+    found = pck(truth, truth, 1.0, 0.5, visible)
+    assert found[0] == 1
+    assert np.isnan(found[1])
+
+
+def mpii_people(count=4):
+    """Keypoints counted from 0, truth, head boxes of size 10 after the factor 0.6, all visible."""
+    keypoints = np.random.default_rng(0).uniform(0, 200, (count, 16, 2))
+    boxes = np.zeros((count, 2, 2)) + [[0.0, 0.0], [10 / 0.6, 0.0]]
+    return keypoints, keypoints + 1, boxes, np.ones((count, 16))
+
+
+def test_pckh_of_the_truth_is_100_and_pelvis_and_thorax_do_not_count():
+    keypoints, truth, boxes, visible = mpii_people()
+    assert set(pckh(keypoints, truth, boxes, visible).values()) == {100.0}
+    keypoints[:, [6, 7]] += 500
+    assert set(pckh(keypoints, truth, boxes, visible).values()) == {100.0}
+    keypoints[0, 8] += 500  # the upper neck stands in the mean alone
+    assert {name: round(value, 6) for name, value in pckh(keypoints, truth, boxes, visible).items()} == {
+        **dict.fromkeys(("Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle"), 100.0),
+        **dict.fromkeys(("Mean", "Mean@0.1"), round(100 * (1 - 1 / 56), 6)),
+    }
+
+
+@pytest.mark.parametrize(("off", "mean", "tenth"), [(1.09, 100, 100), (1.11, 100, 0), (4.99, 100, 0), (5.01, 0, 0)])
+def test_mean_at_a_tenth_is_at_eleven_hundredths(off, mean, tenth):
+    keypoints, truth, boxes, visible = mpii_people()
+    scores = pckh(keypoints + (off, 0), truth, boxes, visible)
+    assert (scores["Mean"], scores["Mean@0.1"]) == (mean, tenth)
+
+
+def test_pckh_means_weigh_joints_by_how_often_they_are_visible():
+    keypoints, truth, boxes, visible = mpii_people()
+    keypoints[:, 10] += 500  # right wrist
+    visible[1:, 10] = 0
+    scores = pckh(keypoints, truth, boxes, visible)
+    assert scores["Wrist"] == 50
+    assert scores["Mean"] == pytest.approx(100 * (1 - 1 / (14 * 4 - 3)))
+
+
+def test_pckh_of_joints_that_nobody_shows_is_minus_1():
+    keypoints, truth, boxes, visible = mpii_people()
+    visible[:, [0, 5, 10]] = 0
+    scores = pckh(keypoints, truth, boxes, visible)
+    assert scores["Ankle"] == -1
+    assert scores["Wrist"] == 100  # the left one
+    assert scores["Mean"] == 100
+    assert set(pckh(keypoints, truth, boxes, np.zeros((4, 16))).values()) == {-1.0}
