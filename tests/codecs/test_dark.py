@@ -2,45 +2,12 @@
 
 import cv2
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatpose.codecs import JOINT_WEIGHTS
-from heatpose.codecs.blur import blur, gaussian_kernel
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.rendering import gaussian_maps
-
-
-@pytest.mark.parametrize("entry", ["192x256_s2", "256x256_s2"])
-def test_targets_are_those_of_the_fork(check_targets, sizes, entry):
-    check_targets(DarkCodec(**sizes[entry]).render, "dark", entry, dense=True)
-
-
-def test_joint_weights_are_those_of_the_fork(golden, sizes):
-    arrays = golden("targets_dark")
-    codec = DarkCodec(**sizes["192x256_s2"], joint_weights=JOINT_WEIGHTS[17])
-    joints, visible = (torch.from_numpy(arrays[f"192x256_s2/{name}"]) for name in ("joints", "vis"))
-    _, weight = codec.render(joints[..., :2], visible[..., 0])
-    np.testing.assert_allclose(weight, arrays["192x256_s2/gaussian_diffweight/target_weight"], rtol=0, atol=1e-7)
-
-
-@pytest.mark.parametrize("entry", ["k11/64x48/gauss", "k11/64x48/mixed", "k3/64x48/gauss", "k17/64x48/gauss"])
-def test_decode_is_that_of_the_fork(check_decode, sizes, entry):
-    kernel = int(entry[1:].split("/")[0])
-    check_decode(DarkCodec(**sizes["192x256_s2"], blur_kernel=kernel), "dark", f"dark_{entry}")
-
-
-def test_blur_is_that_of_the_fork(golden):
-    heatmaps = torch.from_numpy(golden("decode_inputs")["64x48/gauss"][:1, :3])
-    blurred = blur(heatmaps, gaussian_kernel(11), "constant")
-    restored = blurred * heatmaps.amax((2, 3), keepdim=True) / blurred.amax((2, 3), keepdim=True)
-    np.testing.assert_allclose(restored[0], golden("decode_dark")["dark_k11/blurred_first3"], rtol=0, atol=1e-6)
-
-
-def test_to_image_is_that_of_the_fork(check_transform_preds):
-    check_transform_preds(lambda input_size, heatmap_size: DarkCodec(input_size, heatmap_size, 17), "dark")
 
 
 def test_input_and_heatmap_pixels_belong_to_the_two_crops_of_a_box(sizes):

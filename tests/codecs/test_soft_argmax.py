@@ -7,13 +7,6 @@ from heatpose.codecs.gaussian import GaussianCodec
 from heatpose.codecs.soft_argmax import SoftArgmaxCodec, value_at
 
 
-@pytest.mark.parametrize("maps", ["gauss", "mixed"])
-@pytest.mark.parametrize("post_process", [False, True])
-def test_decode_is_that_of_the_fork(check_decode, sizes, post_process, maps):
-    codec = SoftArgmaxCodec(**sizes["192x256_s2"], post_process=post_process)
-    check_decode(codec, "lpn", f"softargmax_post{int(post_process)}/64x48/{maps}")
-
-
 def test_encodes_and_flips_as_the_standard_codec(sizes, flip_pairs):
     soft, standard = (c(**sizes["192x256_s2"], shift_heatmap=True) for c in (SoftArgmaxCodec, GaussianCodec))
     keypoints, visible = torch.rand(2, 17, 2) * 180, torch.ones(2, 17)

@@ -7,59 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatpose.codecs import JOINT_WEIGHTS
 from heatpose.codecs.rendering import gaussian_maps
 from heatpose.codecs.udp import UdpCodec, UdpOffsetCodec
-
-
-@pytest.mark.parametrize("entry", ["192x256_s2", "256x256_s2"])
-@pytest.mark.parametrize(("kind", "codec"), [("gaussian", UdpCodec), ("offset", UdpOffsetCodec)])
-def test_targets_are_those_of_the_fork(check_targets, sizes, kind, codec, entry):
-    check_targets(codec(**sizes[entry]).encode, "udp", entry, kind=kind)
-
-
-def test_joint_weights_are_those_of_the_fork(golden, sizes):
-    arrays = golden("targets_udp")
-    codec = UdpCodec(**sizes["192x256_s2"], joint_weights=JOINT_WEIGHTS[17])
-    joints, visible = (torch.from_numpy(arrays[f"192x256_s2/{name}"]) for name in ("joints", "vis"))
-    _, weight = codec.encode(joints[..., :2], visible[..., 0])
-    np.testing.assert_allclose(weight, arrays["192x256_s2/gaussian_diffweight/target_weight"], rtol=0, atol=1e-7)
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        *(f"udp_gauss_post{post}/64x48/{maps}" for post in (0, 1) for maps in ("gauss", "mixed")),
-        "udp_offset/64x48/offset",
-    ],
-)
-def test_decode_is_that_of_the_fork(check_decode, golden, sizes, entry):
-    if entry.startswith("udp_offset"):
-        codec = UdpOffsetCodec(**sizes["192x256_s2"])
-    else:
-        codec = UdpCodec(**sizes["192x256_s2"], post_process="post1" in entry)
-    keypoints = check_decode(codec, "udp", entry)
-    input_space = torch.from_numpy(golden("decode_udp")[f"{entry}/input_space"])
-    np.testing.assert_allclose(codec.input_to_heatmap(input_space), keypoints, rtol=0, atol=5e-3)  # 0.02 input px
-
-
-def test_to_image_is_that_of_the_fork(check_transform_preds):
-    check_transform_preds(lambda input_size, heatmap_size: UdpCodec(input_size, heatmap_size, 17), "udp")
-
-
-def test_flip_is_that_of_the_fork(golden, sizes, flip_pairs):
-    inputs, expected = golden("decode_inputs"), golden("decode_udp")
-    for codec, mirrored, output, entry in (
-        (UdpCodec, "gauss_flipped_raw", "gauss", "flip"),
-        (UdpOffsetCodec, "offset", "offset", "flip_offset"),
-    ):
-        mirrored, output = (torch.from_numpy(inputs[f"64x48/{name}"]) for name in (mirrored, output))
-        flipped = codec(**sizes["192x256_s2"]).flip_back(mirrored, flip_pairs)
-        average = (output[: len(flipped)] + flipped) * 0.5
-        names = ("flip_back", "average_noshift") if entry == "flip" else ("out", "average")
-        index = expected[f"{entry}/idx"]
-        np.testing.assert_array_equal(flipped.flatten()[index], expected[f"{entry}/{names[0]}"])
-        np.testing.assert_allclose(average.flatten()[index], expected[f"{entry}/{names[1]}"], rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1e-6, 1.0, -0.7])

@@ -87,35 +87,6 @@ def test_perfect_keypoints_score_1_and_none_score_0(caplog):
     assert "nobody" in caplog.text
 
 
-def records(arrays, prefix, sample):
-    """Records whose boxes are the reference run's."""
-    boxes, ids = arrays[f"{prefix}/boxes"], arrays[f"{prefix}/image_id"]
-    unique, index = np.unique(ids, return_inverse=True)
-    side = np.sqrt(boxes[:, 4])[:, None].repeat(2, 1)
-    return Records(
-        unique.astype(str), unique, index, boxes[:, :2], side, np.zeros((len(boxes), 17, 2)),
-        np.ones((len(boxes), 17)), boxes[:, 5], np.zeros((len(boxes), 4)),
-    )  # fmt: skip
-
-
-CASES = ["gt_noise0.0", "gt_noise2.0", "gt_noise2.0_soft", "gt_noise8.0", "det_noise0.0", "det_noise2.0",
-         "det_noise2.0_soft", "det_noise8.0"]  # fmt: skip
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_hrnet_evaluation(golden, samples, tmp_path, case):
-    arrays = golden("eval_coco_hrnet")
-    content = json.loads((samples / "coco_sample/annotations/person_keypoints_val2017.json").read_text())
-    file = tmp_path / "results.json"
-    scorer = CocoScorer(content, PeopleOfImages(COCO.sigmas, 0.2, Suppression("oks", 0.9, case.endswith("soft"))))
-    scores = scorer.score_people(arrays[f"{case}/preds"], records(arrays, case, samples), file)
-    results = json.loads(file.read_text())
-    assert [entry["image_id"] for entry in results] == arrays[f"{case}/result_image_id"].tolist()
-    np.testing.assert_allclose([e["score"] for e in results], arrays[f"{case}/result_score"], atol=1e-5)
-    np.testing.assert_allclose([e["keypoints"] for e in results], arrays[f"{case}/result_keypoints"], atol=1e-3)
-    np.testing.assert_allclose(list(scores.values()), arrays[f"{case}/stats"], atol=1e-6)
-
-
 def test_one_real_image_scores_its_published_numbers(samples):
     folder = samples / "scored" / "one_image"
     scorer = CocoScorer(json.loads((folder / "gt_dataset.json").read_text()), PeopleOfImages(COCO.sigmas))

@@ -61,30 +61,3 @@ def test_flip_pairs_join_left_and_right_of_the_same_name():
     for left, right in COCO.flip_pairs:
         assert COCO.names[left].replace("left", "right") == COCO.names[right]
     assert len(COCO.sigmas) == COCO.num_joints
-
-
-@pytest.mark.parametrize(("fork", "inclusive"), [("hrnet", False), ("dark", True), ("udp", False)])
-@pytest.mark.parametrize(("name", "upper", "ratio"), [("coco", range(11), 0.75), ("mpii", range(7, 16), 1.0)])
-def test_half_body_boxes_of_the_forks(golden, fork, inclusive, name, upper, ratio):
-    arrays = golden(f"geometry_{fork}")
-    joints, visible, drawn, centers, scales = (
-        arrays[f"half_body_{name}/{key}"] for key in ("joints", "vis", "randn", "center", "scale")
-    )
-    for i in range(len(joints)):
-        found = half_body_box(joints[i, :, :2], visible[i, :, 0], upper, ratio, bool(drawn[i] < 0.5), inclusive)
-        if np.isnan(centers[i]).any():
-            assert found is None
-        else:
-            np.testing.assert_allclose(found[0], centers[i], atol=1e-3)
-            np.testing.assert_allclose(found[1], scales[i] * 200, rtol=1e-5)
-
-
-@pytest.mark.parametrize("fork", ["hrnet", "dark", "udp"])
-def test_mirrored_keypoints_of_the_forks(golden, fork):
-    arrays = golden(f"geometry_{fork}")
-    for joints, seen, expected, expected_seen in zip(
-        *(arrays[f"flip/{key}"] for key in ("joints", "vis", "joints_out", "vis_out")), strict=True
-    ):
-        points, visible = mirror_keypoints(joints[:, :2], seen[:, 0], 401, COCO.flip_pairs)
-        np.testing.assert_allclose(points * visible[:, None], expected[:, :2], atol=1e-9)
-        assert np.array_equal(visible, expected_seen[:, 0])

@@ -116,24 +116,6 @@ class TestMistakes:
             coco.detected_people(content(), [{"image_id": 5, "score": 1}], tmp_path, 17, 0.75)
 
 
-@pytest.mark.parametrize(("fork", "inclusive"), [("hrnet", False), ("dark", True), ("udp", False)])
-@pytest.mark.parametrize("size", [(192, 256), (256, 256)])
-def test_records_of_the_forks_readers(golden, golden_dir, fork, inclusive, size):
-    arrays, (width, height) = golden(f"geometry_{fork}"), size
-    truth = coco.read_annotations(golden_dir / "synthetic_coco.json", 17)
-    found = coco.annotated_people(truth, 17, width / height, inclusive)
-    prefix = f"coco_db_{width}x{height}"
-    assert found.image_ids[found.image_index].tolist() == arrays[f"{prefix}/image_id"].tolist()
-    np.testing.assert_allclose(found.center, arrays[f"{prefix}/center"], atol=1e-4, rtol=0)
-    np.testing.assert_allclose(found.scale, arrays[f"{prefix}/scale"] * 200, rtol=1e-6)
-    if width == 192:
-        assert np.array_equal(found.keypoints, arrays[f"{prefix}/joints"][..., :2])
-        assert np.array_equal(found.visible, arrays[f"{prefix}/vis"][..., 0])
-    else:
-        kept = arrays[f"{prefix}/select_data_kept"]
-        assert np.array_equal(select_consistent(found).keypoints, found.keypoints[kept >= 0])
-
-
 def test_fields_that_follow_from_others_are_completed_so_that_cocoeval_runs(tmp_path):
     sparse = {key: annotation()[key] for key in ("id", "image_id", "bbox", "area", "keypoints")}
     sparse["area"] = 2500.0  # COCO scores areas from 32^2

@@ -12,7 +12,6 @@ from heatpose.codecs.gaussian import GaussianCodec
 from heatpose.codecs.udp import UdpCodec
 from heatpose.config import load_config
 from heatpose.dataset import DataError, build_dataset, mpii
-from heatpose.dataset.augment import half_body_box
 from heatpose.dataset.skeletons import MPII
 from heatpose.utils.geometry import transform_points
 
@@ -52,16 +51,6 @@ def truth_file(root, count, image_set="valid", order=range(16), **changes):
     return arrays
 
 
-@pytest.mark.parametrize("fork", ["hrnet", "dark", "udp"])
-def test_records_of_the_forks_readers(golden, golden_dir, fork):
-    arrays = golden(f"geometry_{fork}")
-    found = mpii.read_people(golden_dir / "synthetic_mpii_valid.json")
-    assert np.array_equal(found.center, arrays["mpii_db/center"])
-    assert np.array_equal(found.scale, arrays["mpii_db/scale"] * 200)
-    assert np.array_equal(found.keypoints, arrays["mpii_db/joints"][..., :2])
-    assert np.array_equal(found.visible, arrays["mpii_db/vis"][..., 0])
-
-
 def test_the_box_moves_down_and_grows_unless_it_has_no_centre(read):
     found = read([person(), person(center=[-1.0, 201.0]), person(image="b.jpg"), person()])
     assert found.center.tolist() == [[100, 230], [-2, 200], [100, 230], [100, 230]]
@@ -95,20 +84,6 @@ def test_the_whole_validation_set(samples):
     both = truth["visible"] & (found.visible > 0)
     distance = np.linalg.norm(truth["truth"] - 1 - found.keypoints, axis=2)[both]
     assert np.quantile(distance, 0.999) < 2  # one order of people and of joints in both files
-
-
-@pytest.mark.parametrize("fork", ["hrnet", "dark", "udp"])
-def test_half_body_boxes_of_the_forks(golden, fork):
-    arrays = golden(f"geometry_{fork}")
-    for joints, visible, draw, center, scale in zip(
-        *(arrays[f"half_body_mpii/{name}"] for name in ("joints", "vis", "randn", "center", "scale")), strict=True
-    ):
-        found = half_body_box(joints[:, :2], visible[:, 0], MPII.upper_body, 1.0, draw < 0.5, fork == "dark")
-        if found is None:
-            assert np.isnan(center).all()
-        else:
-            np.testing.assert_allclose(found[0], center, atol=1e-3)
-            np.testing.assert_allclose(found[1], scale * 200, rtol=1e-5)
 
 
 def test_the_skeleton_is_whole():

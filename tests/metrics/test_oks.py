@@ -6,51 +6,6 @@ import pytest
 from heatpose.metrics import box_nms, oks, oks_matrix, oks_nms, soft_oks_nms
 from heatpose.metrics.oks import COCO_SIGMAS, rescore
 
-SETS = ["oks0", "oks1", "oks2", "oks3"]
-THRESHOLDS = [0.2, 0.5, 0.9]
-
-
-def load_people(reference, name):
-    return tuple(reference[f"{name}/{part}"] for part in ("keypoints", "score", "area"))
-
-
-@pytest.mark.parametrize("name", SETS[1:])
-def test_oks_of_the_forks(golden, name):
-    reference = golden("nms_hrnet")
-    keypoints, _, areas = load_people(reference, name)
-    plain = oks(keypoints[0], keypoints[1:], areas[0], areas[1:])
-    np.testing.assert_allclose(plain, reference[f"{name}/iou0"], rtol=0, atol=1e-9)
-    visible = keypoints[1:, :, 2] > 0.5
-    masked = oks(keypoints[0], keypoints[1:], areas[0], areas[1:], visible=visible)
-    np.testing.assert_allclose(masked, reference[f"{name}/iou0_vis0.5"], rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_oks_nms_of_the_forks(golden, name, threshold):
-    reference = golden("nms_hrnet")
-    people = load_people(reference, name)
-    assert oks_nms(*people, threshold).tolist() == reference[f"{name}/keep_{threshold}"].tolist()
-    assert soft_oks_nms(*people, threshold).tolist() == reference[f"{name}/softkeep_{threshold}"].tolist()
-
-
-@pytest.mark.parametrize("name", ["box0", "box1", "box2", "box3"])
-@pytest.mark.parametrize("threshold", ["0.3", "0.6", "1.0"])
-def test_box_nms_of_the_forks(golden, name, threshold):
-    reference = golden("nms_hrnet")
-    kept = box_nms(reference[f"{name}/dets"], float(threshold))
-    assert kept.tolist() == reference[f"{name}/keep_{threshold}"].tolist()
-
-
-def test_rescore_of_the_forks(golden):
-    reference = golden("nms_hrnet")
-    overlap, scores = reference["rescore/overlap"], reference["rescore/scores"]
-    before = scores.copy()
-    for kind, threshold in (("gaussian", 0.9), ("linear", 0.5)):
-        expected = reference[f"rescore/{kind}_{threshold}"]
-        np.testing.assert_allclose(rescore(overlap, scores, threshold, kind), expected, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(scores, before)
-
 
 @pytest.fixture
 def crowd():

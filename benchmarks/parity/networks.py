@@ -1,0 +1,128 @@
+"""Networks: the fork's keys and shapes in its order, and the outputs for weights that follow from the keys."""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from heatpose.config import load_config
+from heatpose.models import build_model
+from heatpose.models.hourglass import StackedHourglass
+
+from .harness import ReferenceFile
+
+# The forks' folders of experiment files, by the name of the fork in the references.
+FOLDERS = {"sb": "simple_baselines", "hrnet": "hrnet", "lpn": "lpn", "dark": "dark", "udp": "udp"}
+OURS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+def recipe_weights(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Weights that follow from the keys alone, so that no weight file is needed: the references' weight_recipe."""
+    return {key: torch.from_numpy(_recipe_array(key, tuple(shape))) for key, shape in shapes.items()}
+
+
+def _recipe_array(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    if key.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    noise = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape)
+    if key.endswith("running_mean"):
+        noise = 0.1 * noise
+    elif key.endswith("running_var"):
+        noise = 1 + 0.1 * np.abs(noise)
+    elif key.endswith("bias"):
+        noise = 0.05 * noise
+    elif len(shape) >= 2:
+        noise = noise * np.sqrt(2 / np.prod(shape[1:]))
+    else:
+        noise = 1 + 0.1 * noise
+    return noise.astype(np.float32)
+
+
+def compare(file: ReferenceFile, peers: Path | None) -> None:
+    """All arrays of models_<fork>, and the fork's listing of keys and shapes."""
+    listings = json.loads(gzip.decompress((file.references.folder / "models_keys.json.gz").read_bytes()))
+    for name, about in file.about["models"].items():
+        if not any(array.startswith(f"{name}/") for array in file.outputs()):
+            continue
+        shapes = listings[name]
+        while isinstance(shapes, str):
+            shapes = listings[shapes.removeprefix("same as ")]
+        model = _model(file.fork, about, peers)
+        own = {key: list(value.shape) for key, value in model.state_dict().items()}
+        _keys(file, name, own, shapes)
+        if own == shapes:
+            model.load_state_dict(recipe_weights(shapes), assign=True)
+            _outputs(file, name, model.eval(), about["input"])
+
+
+def _model(fork: str, about: dict[str, Any], peers: Path | None) -> nn.Module:
+    """The network of a reference, without weights: of the fork's experiment file, of ours, or of its arguments."""
+    codec = ["MODEL.CODEC", "udp"] if fork == "udp" and "offset" not in about["args"].get("yaml", "") else []
+    if "yaml" in about["args"]:
+        overrides = [*codec, *about["args"]["opts"]]
+        path = find_experiment(fork, about["args"]["yaml"], peers)
+    elif "num_stacks" in about["args"]:  # CC-SSL's, for skeletons that no experiment here has yet
+        args = about["args"]
+        with torch.device("meta"):
+            return StackedHourglass(args["num_classes"], stacks=args["num_stacks"], blocks=args["num_blocks"])
+    else:
+        path, overrides = OURS / "coco/resnet/res50_256x192.yaml", _resnet_arguments(about)
+    cfg = load_config(path, overrides)
+    with torch.device("meta"):
+        return build_model(cfg)
+
+
+def _resnet_arguments(about: dict[str, Any]) -> list[str]:
+    """SimpleBaselines' networks are given by arguments instead of a file."""
+    args, (_, _, height, width) = about["args"], about["input"]
+    pairs = {
+        "MODEL.EXTRA.NUM_LAYERS": args["NUM_LAYERS"],
+        "MODEL.STYLE": args["STYLE"],
+        "MODEL.NUM_JOINTS": args["NUM_JOINTS"],
+        "DATASET.DATASET": "mpii" if args["NUM_JOINTS"] == 16 else "coco",
+        "MODEL.IMAGE_SIZE": f"({width},{height})",
+        "MODEL.HEATMAP_SIZE": f"({width // 4},{height // 4})",
+    }
+    return [str(word) for pair in pairs.items() for word in pair]
+
+
+def find_experiment(fork: str, yaml: str, peers: Path | None) -> Path:
+    """The fork's experiment file; where the forks' files are not at hand, ours of the same settings.
+
+    `yaml` is the path in the fork's repository, e.g. experiments/coco/hrnet/w32_256x192_adam_lr1e-3.yaml.
+    """
+    if peers is not None:
+        return peers / FOLDERS[fork] / yaml.removeprefix("experiments/")
+    data, family, name = yaml.removeprefix("experiments/").split("/")
+    stem = re.sub(r"_(d256x3|adam|lr1e-3|lr2\.5e-4|gd256x2|gc|ofm)", "", Path(name).stem)
+    places = [OURS / data / folder / f"{stem}.yaml" for folder in (fork, family)]
+    return next((place for place in places if place.is_file()), places[-1])
+
+
+def _keys(file: ReferenceFile, name: str, own: dict[str, list[int]], shapes: dict[str, list[int]]) -> None:
+    different = [key for pair in zip(own.items(), shapes.items(), strict=False) if pair[0] != pair[1] for key in pair]
+    share = 0.0 if list(own.items()) == list(shapes.items()) else float("inf")
+    file.record(f"{name}/keys", len(shapes), 0, float(len(different)), share, "exact, in order")
+
+
+def _outputs(file: ReferenceFile, name: str, model: nn.Module, size: Sequence[int]) -> None:
+    images = torch.from_numpy(np.random.default_rng(0).standard_normal(size).astype(np.float32))
+    with torch.no_grad():
+        result = model(images)
+    outputs = [result] if isinstance(result, Tensor) else result
+    endings = ["out"] if f"{name}/out/val" in file else [f"out{number}" for number in range(len(outputs))]
+    for ending, output in zip(endings, outputs, strict=True):
+        entry, values = f"{name}/{ending}", output.numpy()
+        deviation = float(file[f"{entry}/stats"][1])
+        file.compare(f"{entry}/shape", np.array(values.shape))
+        file.compare(f"{entry}/val", values.ravel()[file[f"{entry}/idx"]], tolerance="abs 0.001", unit=deviation)
+        exact = values.astype(np.float64)
+        stats = np.array([exact.mean(), exact.std(), exact.min(), exact.max()])
+        file.compare(f"{entry}/stats", stats, tolerance="abs 0.001", unit=deviation)
