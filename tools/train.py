@@ -18,7 +18,7 @@ from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.torchvision_weights import is_torchvision
 from heatpose.core.train import TrainingState, fit
 from heatpose.core.weights import load_pretrained
-from heatpose.dataset import build_dataset, training_loader
+from heatpose.dataset import build_dataset, doctor, training_loader
 from heatpose.models import build_model
 from heatpose.report.observers import TrainingReporter
 from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config, start_logging
@@ -42,6 +42,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     model = build_network(cfg, device)  # before the data: a missing backbone shows at once
     dataset = build_dataset(cfg, "train")
     validators = build_validators(cfg, codec, device, folders.output)
+    doctor.quick_check(dataset, validators[0].dataset)
     if not validators[0].scorer.headline:
         raise ValueError(f"DATASET.TEST_SET {cfg.DATASET.TEST_SET} cannot be scored here: train with a set that can")
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)

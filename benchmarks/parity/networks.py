@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from heatpose.config import load_config
+from heatpose.config import FrozenConfig, load_config
 from heatpose.models import build_model
 from heatpose.models.hourglass import StackedHourglass
 
@@ -63,20 +63,21 @@ def compare(file: ReferenceFile, peers: Path | None) -> None:
 
 
 def _model(fork: str, about: dict[str, Any], peers: Path | None) -> nn.Module:
-    """The network of a reference, without weights: of the fork's experiment file, of ours, or of its arguments."""
-    codec = ["MODEL.CODEC", "udp"] if fork == "udp" and "offset" not in about["args"].get("yaml", "") else []
-    if "yaml" in about["args"]:
-        overrides = [*codec, *about["args"]["opts"]]
-        path = find_experiment(fork, about["args"]["yaml"], peers)
-    elif "num_stacks" in about["args"]:  # CC-SSL's, for skeletons that no experiment here has yet
-        args = about["args"]
-        with torch.device("meta"):
-            return StackedHourglass(args["num_classes"], stacks=args["num_stacks"], blocks=args["num_blocks"])
-    else:
-        path, overrides = OURS / "coco/resnet/res50_256x192.yaml", _resnet_arguments(about)
-    cfg = load_config(path, overrides)
+    """The network of a reference, without weights."""
+    args = about["args"]
     with torch.device("meta"):
-        return build_model(cfg)
+        if "num_stacks" in args:  # CC-SSL's, for skeletons that no experiment here has yet
+            return StackedHourglass(args["num_classes"], stacks=args["num_stacks"], blocks=args["num_blocks"])
+        return build_model(model_config(fork, about, peers))
+
+
+def model_config(fork: str, about: dict[str, Any], peers: Path | None) -> FrozenConfig:
+    """The configuration of a reference's network: of the fork's experiment file, of ours, or of its arguments."""
+    if "yaml" not in about["args"]:
+        return load_config(OURS / "coco/resnet/res50_256x192.yaml", _resnet_arguments(about))
+    yaml = about["args"]["yaml"]
+    codec = ["MODEL.CODEC", "udp"] if fork == "udp" and "offset" not in yaml else []
+    return load_config(find_experiment(fork, yaml, peers), [*codec, *about["args"]["opts"]])
 
 
 def _resnet_arguments(about: dict[str, Any]) -> list[str]:

@@ -1,0 +1,143 @@
+"""Checks of a file with detected boxes against the images and people of a split."""
+
+from typing import Any
+
+import numpy as np
+
+from ..coco import PERSON
+from .finding import NEVER, SYSTEMATIC, Finding, find, shown
+from .people import lie_outside, look_like_corners, normalised, reach_beyond
+from .table import Table, fields, join, key, numbers
+
+UNCOVERED_REPORTED, UNCOVERED_SPOILS = 0.1, 0.5  # share of the images with people that have no detection
+FOUND_IOU = 0.5
+MISSED_REPORTED, MISSED_SPOILS = 0.4, 0.7  # share of the people without a box of that IoU; 1.3% with a real detector
+SAMPLE = 500  # people whose boxes are compared with the detections
+
+
+def check_detections(
+    detections: Any, content: dict[str, Any], people: Table | None = None, score_threshold: float = 0.0
+) -> list[Finding]:
+    """A detections file (COCO results format) against the images of `content` and, where given, its people."""
+    found = check_entries(detections, ("image_id", "bbox", "score"), "detections")
+    if found:
+        return found
+    persons = [each for each in detections if each.get("category_id", PERSON) == PERSON]
+    others = [each.get("category_id", PERSON) != PERSON for each in detections]
+    found = find(
+        f"detections of a category other than {PERSON} (person); they are left out", others,
+        lambda i: f"detection number {i}: category_id {shown(detections[i]['category_id'])}",
+        f"set category_id to {PERSON} where they are persons", NEVER if persons else 0.0,
+    )  # fmt: skip
+    if not persons:
+        return found
+    index = np.array(join(persons, content["images"]))
+    found += check_join(persons, index, content["images"], "detections")
+    found += _check_scores(numbers([[each] for each in fields(persons, "score")], 1)[:, 0], score_threshold)
+    if (index < 0).all():
+        return found
+    joined = [each for each, place in zip(persons, index, strict=True) if place >= 0]
+    found += _check_coverage(joined, content, people)
+    return found + _check_boxes(joined, content, people)
+
+
+def check_entries(entries: Any, required: tuple[str, ...], kind: str) -> list[Finding]:
+    """Whether it is a list of objects with the required fields."""
+    if not isinstance(entries, list) or not entries:
+        what = f"the file holds no list of {kind}"
+        held = type(entries).__name__ if not isinstance(entries, list) else "empty list"
+        return [Finding(what, 1, 1, f"a JSON {held}", f"write [{{{', '.join(required)}}}, ...] (COCO results format)")]
+    lacking = [not isinstance(each, dict) or any(name not in each for name in required) for each in entries]
+    return find(
+        f"{kind} without one of {', '.join(required)}", lacking, lambda i: f"number {i}: {shown(entries[i])}",
+        "write COCO results format",
+    )  # fmt: skip
+
+
+def check_join(entries: list[Any], index: np.ndarray, images: list[Any], kind: str) -> list[Finding]:
+    """Whether entries are on the split's images; `index` (N,) of the image, -1 for none."""
+    none = bool((index < 0).all())
+    what = f"{kind} on images that are not in the annotations"
+    what += ": the file belongs to another split" if none else "; they are left out"
+    return find(
+        what, index < 0,
+        lambda i: f"image_id {shown(entries[i]['image_id'])}; an image of the annotations has {shown(images[0]['id'])}",
+        f"give the {kind} of this split, with ids of the same type (5 is not '5')", 0.0 if none else NEVER,
+    )  # fmt: skip
+
+
+def _check_scores(scores: np.ndarray, threshold: float) -> list[Finding]:
+    found = find(
+        "detections whose score is no number", np.isnan(scores), lambda i: f"detection number {i}", "write their scores"
+    )
+    found += find(
+        "detections with a score outside 0 to 1: it multiplies the scores of the keypoints",
+        (scores < 0) | (scores > 1), lambda i: f"detection number {i}: {scores[i]:.6g}", "write probabilities", NEVER,
+    )  # fmt: skip
+    if len(scores) > 1 and (scores == scores[0]).all():
+        what = "all detections have the same score, so good and bad boxes rank alike"
+        found.append(Finding(what, len(scores), len(scores), f"{scores[0]:.6g}", "write the detector's scores", False))
+    if not found and (scores < threshold).all():
+        what = f"no detection reaches TEST.IMAGE_THRE {threshold:g}"
+        example = f"the highest score is {scores.max():.6g}"
+        found.append(Finding(what, len(scores), len(scores), example, "lower TEST.IMAGE_THRE"))
+    return found
+
+
+def _check_coverage(joined: list[Any], content: dict[str, Any], people: Table | None) -> list[Finding]:
+    images = content["images"]
+    wanted = np.arange(len(images)) if people is None else np.unique(people.image_index[people.people])
+    covered = {key(each["image_id"]) for each in joined}
+    bare = [key(images[place]["id"]) not in covered for place in wanted]
+    what = "images with people" if people is not None else "images"
+    return find(
+        f"{what} without a detection: nobody is found there", bare, lambda i: f"image {images[wanted[i]]['id']}",
+        "give the detections of the whole split", UNCOVERED_SPOILS, UNCOVERED_REPORTED,
+    )  # fmt: skip
+
+
+def _check_boxes(joined: list[Any], content: dict[str, Any], people: Table | None) -> list[Finding]:
+    index = np.array(join(joined, content["images"]))
+    boxes = numbers([box[:4] if isinstance(box, list) else box for box in fields(joined, "bbox")], 4)
+    sizes = numbers([[image["width"], image["height"]] for image in content["images"]], 2)[index]
+
+    def example(number: int) -> str:
+        box, size = shown(boxes[number]), shown(sizes[number])
+        return f"bbox {box} in image {joined[number]['image_id']} of {size}"
+
+    finite = np.isfinite(boxes).all(axis=1)
+    small = finite & normalised(boxes, sizes)
+    unsound = ~small & ~(finite & (boxes[:, 2:] > 0).all(axis=1))
+    fix = "write x, y, width, height in px"
+    found = find("detections whose box is not four numbers with a positive size", unsound, example, fix, SYSTEMATIC)
+    found += find("detections in fractions of the image instead of px", small, example, fix, SYSTEMATIC)
+    rest = ~small & ~unsound
+    if look_like_corners(boxes[rest], sizes[rest]):
+        what = "detections that reach beyond their image; read as corners x1, y1, x2, y2, nearly all lie inside"
+        return found + find(what, rest & reach_beyond(boxes, sizes), example, fix)
+    outside = rest & lie_outside(boxes, sizes)
+    found += find("detections outside their image", outside, example, "give boxes of the images' size", 0.1, SYSTEMATIC)
+    if found or people is None:
+        return found
+    return _check_overlap(boxes, index, people)
+
+
+def _check_overlap(boxes: np.ndarray, index: np.ndarray, people: Table) -> list[Finding]:
+    """Whether detections lie on the annotated people of the images that have any, by the IoU with the best one."""
+    chosen = np.flatnonzero(people.people & people.sound_boxes & np.isin(people.image_index, index))
+    chosen = chosen[:: len(chosen) // SAMPLE + 1]
+    best = np.array([_iou(people.boxes[i], boxes[index == people.image_index[i]]).max() for i in chosen])
+    missed = best < FOUND_IOU
+    return find(
+        f"annotated people without a detection of an IoU of at least {FOUND_IOU} (of a sample)", missed,
+        lambda i: f"{people.name(chosen[i])}: bbox {shown(people.boxes[chosen[i]])}, best IoU {best[i]:.2f}",
+        "check that detections and annotations are of the same images at the same size, or take a better detector",
+        MISSED_SPOILS, MISSED_REPORTED,
+    )  # fmt: skip
+
+
+def _iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """IoU (N,) of a box (4,) with boxes (N, 4)."""
+    last = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
+    shared = np.maximum(last - np.maximum(box[:2], boxes[:, :2]), 0).prod(axis=1)
+    return shared / (box[2:].prod() + boxes[:, 2:].prod(axis=1) - shared)
