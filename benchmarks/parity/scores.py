@@ -10,7 +10,7 @@ from heatpose.core.evaluate import CocoScorer, PeopleOfImages, Suppression
 from heatpose.dataset.records import Records
 from heatpose.dataset.skeletons import COCO
 from heatpose.metrics import box_nms, oks, oks_nms, soft_oks_nms
-from heatpose.metrics.oks import rescore
+from heatpose.metrics.nms import rescore
 from heatpose.metrics.pck import HEAD_SHARE, pck, pckh
 
 from .harness import ReferenceFile

@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from ..metrics.oks import box_nms, oks_nms, soft_box_nms, soft_oks_nms
+from ..metrics import box_nms, oks_nms, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json
 from ..utils.registry import Registry
 from .evaluate_mpii import mpii_scorer

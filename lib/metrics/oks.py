@@ -1,12 +1,14 @@
 """Object keypoint similarity, and the suppression of detections that show the same person.
 
-Keypoints are in image px, areas in px^2, boxes as (x1,y1,x2,y2) in px.
+Keypoints are in image px, areas in px^2.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .nms import greedy_nms, soft_nms
 
 Array = NDArray[Any]
 
@@ -66,17 +68,45 @@ def oks_matrix(
     keypoints, areas = np.asarray(keypoints), np.asarray(areas)
     others = keypoints if others is None else np.asarray(others)
     other_areas = areas if other_areas is None else np.asarray(other_areas)
-    if len(sigmas) != keypoints.shape[1]:
-        raise ValueError(
-            f"{len(sigmas)} sigmas for {keypoints.shape[1]} keypoints: give the sigmas of the keypoints' own skeleton"
-        )
+    _check_sigmas(sigmas, keypoints)
     dx, dy = (keypoints[:, None, :, i] - others[:, :, i] for i in range(2))  # (M,N,K) each
-    variances = np.square(2 * np.asarray(sigmas))
-    mean_areas = (areas[:, None] + other_areas) / 2 + np.spacing(1)  # (M,N)
-    similarity = np.exp((dx * dx + dy * dy) / (-2 * mean_areas[:, :, None] * variances))
-    if visible is None:
-        return similarity.mean(axis=2)
-    return (similarity * visible).sum(axis=2) / np.maximum(np.sum(visible, axis=1), 1)
+    return _mean_similarity(dx, dy, (areas[:, None] + other_areas) / 2, sigmas, visible)
+
+
+def oks_to_truth(
+    keypoints: Array, truth: Array, areas: Array, bboxes: Array | None = None, sigmas: Array = COCO_SIGMAS
+) -> Array:
+    """OKS (M,N) of M detections with N annotated people, by the rules of COCOeval.
+
+    It differs from `oks_matrix` in three points. The area is the annotation's alone. The keypoints labelled in the
+    truth count (v > 0, occluded ones as much as visible ones), whatever the detection says of them. Around somebody
+    without any, a region to ignore, a keypoint's distance is that from the box, widened to three times its sides.
+
+    Args:
+        keypoints: (M,K,2), image px; further columns, such as scores, are not read.
+        truth: (N,K,3), x, y in image px and v, 0 where it is not labelled.
+        areas: (N,) of the annotations, px^2.
+        bboxes: (N,4) of the annotations, x, y, width, height in px; may be left out where everybody has a labelled
+            keypoint.
+        sigmas: (K,) of the skeleton.
+
+    Raises:
+        ValueError: there is not one sigma per keypoint, or a box is needed and missing.
+
+    >>> truth = np.array([[[10.0, 10.0, 2.0], [0.0, 0.0, 0.0]]])  # the second keypoint is not labelled
+    >>> oks_to_truth(np.array([[[10.0, 10.0], [90.0, 90.0]]]), truth, np.array([100.0]), sigmas=np.array([0.1, 0.1]))
+    array([[1.]])
+    """
+    points, truth = np.asarray(keypoints)[:, None, :, :2], np.asarray(truth)  # (M,1,K,2)
+    _check_sigmas(sigmas, truth)
+    visible = truth[:, :, 2] > 0  # (N,K)
+    unlabelled = np.logical_not(visible.any(axis=1))
+    wanted = truth[:, :, :2]
+    if unlabelled.any():
+        region = _nearest_in_region(points, bboxes, int(np.argmax(unlabelled)))
+        wanted = np.where(unlabelled[:, None, None], region, wanted)
+    dx, dy = np.moveaxis(points - wanted, 3, 0)  # (M,N,K) each
+    return _mean_similarity(dx, dy, np.asarray(areas), sigmas, visible | unlabelled[:, None])
 
 
 def oks_nms(
@@ -99,7 +129,7 @@ def oks_nms(
 
     Of equal scores the later comes first, as in HRNet's reversed argsort.
     """
-    return _greedy_nms(_people_overlap(keypoints, areas, sigmas, in_vis_thre), scores, threshold)
+    return greedy_nms(_people_overlap(keypoints, areas, sigmas, in_vis_thre), scores, threshold)
 
 
 def soft_oks_nms(
@@ -111,43 +141,11 @@ def soft_oks_nms(
     in_vis_thre: float | None = None,
     max_detections: int = 20,
 ) -> Array:
-    """Indices of the people to keep, best first: each lowers the scores of those that are left by `rescore`, gaussian.
+    """Indices of the people to keep, best first: each lowers the scores of those that are left by their OKS.
 
-    Soft-NMS, Bodla et al. 2017. Nobody is dropped but for `max_detections`. As in HRNet's code the lowered scores
-    decide the order only and are not given back. The other arguments are those of `oks_nms`.
+    See `nms.soft_nms`; the other arguments are those of `oks_nms`.
     """
-    return _soft_nms(_people_overlap(keypoints, areas, sigmas, in_vis_thre), scores, threshold, max_detections)
-
-
-def box_nms(boxes: Array, threshold: float) -> Array:
-    """Indices of the boxes to keep, best first: each drops those after it with an IoU above `threshold`.
-
-    Args:
-        boxes: (N,5), x1, y1, x2, y2 and score. Both corners are pixels of the box, so a side is x2 - x1 + 1.
-        threshold: in 0..1; an IoU equal to it is kept.
-    """
-    return _greedy_nms(_box_overlap(boxes), np.asarray(boxes)[:, 4], threshold)
-
-
-def soft_box_nms(boxes: Array, threshold: float, max_detections: int = 20) -> Array:
-    """As `soft_oks_nms`, by the IoU of boxes (N,5), x1, y1, x2, y2 and score, as in `box_nms`."""
-    return _soft_nms(_box_overlap(boxes), np.asarray(boxes)[:, 4], threshold, max_detections)
-
-
-def rescore(overlap: Array, scores: Array, threshold: float, kind: str = "gaussian") -> Array:
-    """Scores (N,) lowered by their `overlap` (N,) with a better detection (Soft-NMS, Bodla et al. 2017, eq. 2 and 3).
-
-    `kind` "gaussian" multiplies by exp(-overlap^2 / threshold), "linear" by 1 - overlap where that reaches the
-    threshold; another is a ValueError.
-
-    >>> rescore(np.array([0.0, 0.5]), np.array([1.0, 1.0]), 0.5, "linear")
-    array([1. , 0.5])
-    """
-    if kind == "gaussian":
-        return scores * np.exp(-np.square(overlap) / threshold)
-    if kind == "linear":
-        return np.where(overlap >= threshold, scores * (1 - overlap), scores)
-    raise ValueError(f"unknown kind of rescoring '{kind}'; use gaussian or linear")
+    return soft_nms(_people_overlap(keypoints, areas, sigmas, in_vis_thre), scores, threshold, max_detections)
 
 
 def _people_overlap(keypoints: Array, areas: Array, sigmas: Array, in_vis_thre: float | None) -> Array:
@@ -156,41 +154,28 @@ def _people_overlap(keypoints: Array, areas: Array, sigmas: Array, in_vis_thre: 
     return oks_matrix(keypoints, areas, sigmas=sigmas, visible=visible)
 
 
-def _box_overlap(boxes: Array) -> Array:
-    """IoU (N,N) of boxes (N,4+), x1, y1, x2, y2, both corners pixels of the box."""
-    boxes = np.asarray(boxes)
-    low, high = boxes[:, :2], boxes[:, 2:4]
-    areas = (high - low + 1).prod(axis=1)
-    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low) + 1  # (N,N,2)
-    shared = np.maximum(sides, 0).prod(axis=2)
-    return shared / (areas[:, None] + areas - shared)
+def _mean_similarity(dx: Array, dy: Array, areas: Array, sigmas: Array, visible: Array | None) -> Array:
+    """OKS (M,N) of coordinate differences (M,N,K), with areas (M,N) or (N,), over the keypoints `visible` (N,K)."""
+    variances = np.square(2 * np.asarray(sigmas))
+    areas = areas + np.spacing(1)
+    similarity = np.exp((dx * dx + dy * dy) / (-2 * areas[..., None] * variances))
+    if visible is None:
+        return similarity.mean(axis=2)
+    return (similarity * visible).sum(axis=2) / np.maximum(np.sum(visible, axis=1), 1)
 
 
-def _soft_nms(overlap: Array, scores: Array, threshold: float, max_detections: int) -> Array:
-    """Indices to keep, best first, where a better i lowers the score of j by overlap[i, j] (N,N)."""
-    order, left = _descending(np.asarray(scores))
-    keep: list[int] = []
-    while len(order) and len(keep) < max_detections:
-        best, rest = order[0], order[1:]
-        keep.append(int(best))
-        again, left = _descending(rescore(overlap[best, rest], left[1:], threshold))
-        order = rest[again]
-    return np.array(keep, dtype=np.int64)
+def _nearest_in_region(points: Array, bboxes: Array | None, number: int) -> Array:
+    """The points (M,N,K,2) nearest to `points` (M,1,K,2) in boxes (N,4) that are widened to three times their sides."""
+    if bboxes is None:
+        raise ValueError(
+            f"person {number} of the truth has no labelled keypoint: give bboxes, its OKS depends on its box"
+        )
+    corner, size = np.split(np.asarray(bboxes)[:, None], 2, axis=2)  # (N,1,2) each
+    return np.clip(points, corner - size, corner + 2 * size)
 
 
-def _greedy_nms(overlap: Array, scores: Array, threshold: float) -> Array:
-    """Indices to keep, best first, where overlap[i, j] (N,N) above the threshold lets a better i drop j."""
-    order, _ = _descending(np.asarray(scores))
-    compatible = overlap <= threshold
-    keep: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        keep.append(int(best))
-        order = rest[compatible[best, rest]]
-    return np.array(keep, dtype=np.int64)
-
-
-def _descending(scores: Array) -> tuple[Array, Array]:
-    """The order from the highest score to the lowest, and the scores in it."""
-    order = np.argsort(scores, kind="stable")[::-1]
-    return order, scores[order]
+def _check_sigmas(sigmas: Array, keypoints: Array) -> None:
+    if len(sigmas) != keypoints.shape[1]:
+        raise ValueError(
+            f"{len(sigmas)} sigmas for {keypoints.shape[1]} keypoints: give the sigmas of the keypoints' own skeleton"
+        )

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from heatpose.metrics import box_nms, oks, oks_matrix, oks_nms, soft_oks_nms
-from heatpose.metrics.oks import COCO_SIGMAS, rescore
+from heatpose.metrics import COCO_SIGMAS, oks, oks_matrix, oks_nms, oks_to_truth, soft_oks_nms
+from heatpose.metrics.nms import rescore
 
 
 @pytest.fixture
@@ -81,13 +83,6 @@ def test_soft_oks_nms_keeps_all_and_reorders():
     assert soft_oks_nms(keypoints, scores, areas, 0.5, max_detections=2).tolist() == [0, 2]
 
 
-def test_box_nms_by_hand():
-    # 10 x 10 px each; the second shares 10 x 5 with the first: IoU 50 / 150
-    boxes = np.array([[0, 0, 9, 9, 0.5], [0, 5, 9, 14, 0.9], [30, 30, 39, 39, 0.1]])
-    assert box_nms(boxes, 0.33).tolist() == [1, 2]
-    assert box_nms(boxes, 0.34).tolist() == [1, 0, 2]
-
-
 @pytest.mark.parametrize("suppress", [oks_nms, soft_oks_nms])
 def test_nothing_to_suppress(suppress):
     kept = suppress(np.zeros((0, 17, 3)), np.zeros(0), np.zeros(0), 0.9)
@@ -95,15 +90,67 @@ def test_nothing_to_suppress(suppress):
     assert kept.dtype == np.int64
 
 
-def test_no_boxes():
-    assert box_nms(np.zeros((0, 5)), 0.5).shape == (0,)
-
-
 def test_sigmas_of_another_skeleton_are_named(crowd):
     keypoints, scores, areas = crowd
     with pytest.raises(ValueError, match="17 sigmas for 16 keypoints"):
         oks_nms(keypoints[:, :16], scores, areas, 0.9)
     assert len(oks_nms(keypoints[:, :16], scores, areas, 0.9, COCO_SIGMAS[:16])) > 0
+
+
+SIGMAS = np.array([0.1, 0.1])
+
+
+def labelled(v, other_v=2.0):
+    """Somebody with a keypoint at (10, 10) and one at (50, 50), with these v."""
+    return np.array([[[10.0, 10.0, v], [50.0, 50.0, other_v]]])
+
+
+def test_oks_to_truth_takes_the_area_of_the_truth():
+    found = labelled(1.0)[..., :2] + (3.0, 4.0)
+    value = oks_to_truth(found, labelled(2), np.array([300.0]), sigmas=SIGMAS)
+    np.testing.assert_allclose(value, [[np.exp(-25 / (2 * 300 * 0.04))]], rtol=1e-12)
+
+
+def test_visible_and_occluded_keypoints_weigh_the_same_and_unlabelled_ones_nothing():
+    found = labelled(0.0)
+    found[0, 0, :2] += 2
+    one, two, none = (oks_to_truth(found, labelled(v), np.array([100.0]), sigmas=SIGMAS).item() for v in (1, 2, 0))
+    assert one == two < none == 1
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
+@settings(deadline=None)
+def test_the_scores_of_predicted_keypoints_do_not_enter_oks(scores):
+    people = np.concatenate([labelled(0.0), labelled(0.0) + 3])
+    known = oks_to_truth(people, labelled(1), np.array([100.0]), sigmas=SIGMAS)
+    people[..., 2] = np.reshape(scores, (2, 2))
+    assert oks_to_truth(people, labelled(1), np.array([100.0]), sigmas=SIGMAS).tolist() == known.tolist()
+
+
+def test_without_labelled_keypoints_the_widened_box_stands_for_the_truth():
+    nobody, bbox, area = labelled(0, 0), np.array([[10.0, 20.0, 10.0, 20.0]]), np.array([100.0])  # 0..30, 0..60
+    inside = np.array([[[0.0, 0.0], [30.0, 60.0]]])
+    assert oks_to_truth(inside, nobody, area, bbox, SIGMAS).tolist() == [[1.0]]
+    value = oks_to_truth(inside + [[[0, 0], [3, 4]]], nobody, area, bbox, SIGMAS)
+    np.testing.assert_allclose(value, [[(1 + np.exp(-25 / (2 * 100 * 0.04))) / 2]], rtol=1e-12)
+    with pytest.raises(ValueError, match="person 0 of the truth has no labelled keypoint: give bboxes"):
+        oks_to_truth(inside, nobody, area, sigmas=SIGMAS)
+
+
+def test_oks_of_the_truth_is_oks_of_the_matrix_where_areas_are_equal(crowd):
+    keypoints, _, areas = crowd
+    truth = keypoints.copy()
+    truth[..., 2] = truth[..., 2] > 0.5
+    same = np.full(len(areas), 900.0)
+    np.testing.assert_allclose(
+        oks_to_truth(keypoints, truth, same), oks_matrix(keypoints, same, visible=truth[..., 2]), rtol=1e-12
+    )
+
+
+def test_no_people():
+    nobody = np.zeros((0, 17, 3))
+    assert oks_to_truth(nobody, np.ones((2, 17, 3)), np.ones(2)).shape == (0, 2)
+    assert oks_to_truth(np.ones((2, 17, 3)), nobody, np.zeros(0)).shape == (2, 0)
 
 
 def test_unknown_rescoring_is_named():

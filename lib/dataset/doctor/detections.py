@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...metrics import box_iou
 from ..coco import PERSON
 from .finding import NEVER, SYSTEMATIC, Finding, find, shown
 from .people import lie_outside, look_like_corners, normalised, reach_beyond
@@ -126,7 +127,8 @@ def _check_overlap(boxes: np.ndarray, index: np.ndarray, people: Table) -> list[
     """Whether detections lie on the annotated people of the images that have any, by the IoU with the best one."""
     chosen = np.flatnonzero(people.people & people.sound_boxes & np.isin(people.image_index, index))
     chosen = chosen[:: len(chosen) // SAMPLE + 1]
-    best = np.array([_iou(people.boxes[i], boxes[index == people.image_index[i]]).max() for i in chosen])
+    truth, found = _corners(people.boxes), _corners(boxes)
+    best = np.array([box_iou(truth[[i]], found[index == people.image_index[i]]).max() for i in chosen])
     missed = best < FOUND_IOU
     return find(
         f"annotated people without a detection of an IoU of at least {FOUND_IOU} (of a sample)", missed,
@@ -136,8 +138,6 @@ def _check_overlap(boxes: np.ndarray, index: np.ndarray, people: Table) -> list[
     )  # fmt: skip
 
 
-def _iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """IoU (N,) of a box (4,) with boxes (N, 4)."""
-    last = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
-    shared = np.maximum(last - np.maximum(box[:2], boxes[:, :2]), 0).prod(axis=1)
-    return shared / (box[2:].prod() + boxes[:, 2:].prod(axis=1) - shared)
+def _corners(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) x1, y1, x2, y2 of boxes in x, y, width, height."""
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
