@@ -9,9 +9,8 @@ import numpy as np
 from heatpose.core.evaluate import CocoScorer, PeopleOfImages, Suppression
 from heatpose.dataset.records import Records
 from heatpose.dataset.skeletons import COCO
-from heatpose.metrics import box_nms, oks, oks_nms, soft_oks_nms
+from heatpose.metrics import box_nms, head_size, oks, oks_nms, pck, pckh, soft_oks_nms
 from heatpose.metrics.nms import rescore
-from heatpose.metrics.pck import HEAD_SHARE, pck, pckh
 
 from .harness import ReferenceFile
 
@@ -66,10 +65,10 @@ def compare_mpii(file: ReferenceFile) -> None:
         predicted, truth = file[f"{case}/preds"][..., :2], positions.transpose(2, 0, 1)
         corners, visible = boxes.transpose(2, 0, 1), 1 - file[f"{case}/jnt_missing"].T
         file.compare(f"{case}/summary", np.array(list(pckh(predicted, truth, corners, visible).values())))
-        heads = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1) * HEAD_SHARE
-        curves = 100 * pck(predicted + 1, truth, heads[:, None], np.arange(0, 0.51, 0.01), visible)
+        heads = head_size(corners)
+        curves = 100 * pck(predicted + 1, truth, heads, np.arange(0, 0.51, 0.01), visible)
         file.compare(f"{case}/pckAll", curves)
-        file.compare(f"{case}/PCKh", 100 * pck(predicted + 1, truth, heads[:, None], 0.5, visible))
+        file.compare(f"{case}/PCKh", 100 * pck(predicted + 1, truth, heads, 0.5, visible))
 
 
 def compare_order(file: ReferenceFile, prefix: str, results: list[dict]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.pck import pckh, pckh_at
+from ..metrics import pckh, pckh_at
 from ..utils.files import replacing, write_json
 
 logger = logging.getLogger(__name__)

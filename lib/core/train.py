@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from ..metrics.pck import heatmap_accuracy
+from ..metrics import heatmap_accuracy
 from .batch import final_output, normalise
 from .checkpoint import CheckpointError, save_atomically
 from .weights import load_weights

@@ -1,82 +1,11 @@
-"""The accuracy that is logged in training and the arg-maximum below it; PCK and PCKh."""
+"""PCK, AUC and EPE by hand, and their properties."""
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from heatpose.metrics import heatmap_accuracy, pck, pckh
-from heatpose.utils.heatmaps import argmax_2d
-
-
-def peak(x, y, height=40, width=10):
-    heatmaps = torch.zeros(1, 1, height, width)
-    heatmaps[0, 0, y, x] = 1.0
-    return heatmaps
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "near"),
-    # 40 high and 10 wide: x is divided by 4, y by 1, and the distance must stay below 0.5
-    [(5, 10, 1.0), (6, 10, 1.0), (7, 10, 0.0), (5, 11, 0.0)],
-)
-def test_x_is_normalised_by_the_height_and_y_by_the_width(x, y, near):
-    assert heatmap_accuracy(peak(x, y), peak(5, 10)).per_joint.item() == near
-
-
-@pytest.mark.parametrize(("x", "y", "count"), [(1, 5, 0), (5, 1, 0), (2, 2, 1)])
-def test_targets_at_the_first_two_rows_and_columns_are_left_out(x, y, count):
-    result = heatmap_accuracy(peak(x, y), peak(x, y))
-    assert result.count.item() == count
-    assert result.per_joint.item() == (1.0 if count else -1.0)
-    assert result.mean.item() == float(count)
-
-
-def test_argmax_takes_the_first_of_equal_maxima():
-    heatmaps = torch.zeros(2, 3, 5, 7)
-    heatmaps[1, 2, 3, 2] = heatmaps[1, 2, 3, 6] = heatmaps[1, 2, 4, 0] = 0.25
-    keypoints, scores = argmax_2d(heatmaps)
-    assert keypoints.shape == (2, 3, 2)
-    assert scores.shape == (2, 3)
-    assert keypoints[1, 2].tolist() == [2.0, 3.0]
-    assert scores[1, 2] == 0.25
-
-
-def test_argmax_of_a_map_without_positive_values_is_the_origin():
-    heatmaps = torch.full((1, 2, 4, 4), -1.0)
-    heatmaps[0, :, 2, 3] = torch.tensor([-0.5, 0.0])
-    keypoints, scores = argmax_2d(heatmaps)
-    assert (keypoints == 0).all()
-    assert scores.tolist() == [[-0.5, 0.0]]
-
-
-def test_argmax_of_half_precision_keeps_large_indices():
-    heatmaps = torch.zeros(1, 1, 4, 600, dtype=torch.bfloat16)
-    heatmaps[0, 0, 3, 599] = 1.0
-    keypoints, _ = argmax_2d(heatmaps)
-    assert keypoints.dtype == torch.float32
-    assert keypoints.flatten().tolist() == [599.0, 3.0]
-
-
-@pytest.mark.cuda
-def test_argmax_on_cuda_equals_the_cpu_with_many_ties():
-    heatmaps = torch.randint(-1, 3, (8, 17, 64, 48), generator=torch.Generator().manual_seed(0)).float()
-    for on_cpu, on_cuda in zip(argmax_2d(heatmaps), argmax_2d(heatmaps.cuda()), strict=True):
-        assert torch.equal(on_cpu, on_cuda.cpu())
-
-
-@pytest.mark.cuda
-def test_accuracy_on_cuda_does_not_wait_for_the_device():
-    heatmaps = torch.rand(8, 17, 64, 48, device="cuda")
-    mode = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        result = heatmap_accuracy(heatmaps, heatmaps)
-    finally:
-        torch.cuda.set_sync_debug_mode(mode)
-    assert result.mean.item() == 1.0
-
-
-CASES = ("case0", "case1", "case2")
+from heatpose.metrics import auc, epe, pck
 
 
 def test_pck_counts_the_limit_and_takes_any_normaliser():
@@ -97,46 +26,97 @@ def test_pck_leaves_out_what_is_not_visible():
     assert np.isnan(found[1])
 
 
-def mpii_people(count=4):
-    """Keypoints counted from 0, truth, head boxes of size 10 after the factor 0.6, all visible."""
-    keypoints = np.random.default_rng(0).uniform(0, 200, (count, 16, 2))
-    boxes = np.zeros((count, 2, 2)) + [[0.0, 0.0], [10 / 0.6, 0.0]]
-    return keypoints, keypoints + 1, boxes, np.ones((count, 16))
+def test_pck_takes_one_length_for_each_person_with_or_without_a_second_axis():
+    truth = np.zeros((2, 2, 2))
+    predicted = truth + [[[3.0, 4.0]], [[6.0, 8.0]]]
+    lengths = np.array([10.0, 19.0])
+    for normaliser in (lengths, lengths[:, None], np.repeat(lengths[:, None], 2, axis=1)):
+        assert pck(predicted, truth, normaliser, 0.5, np.ones((2, 2))).tolist() == [0.5, 0.5]
 
 
-def test_pckh_of_the_truth_is_100_and_pelvis_and_thorax_do_not_count():
-    keypoints, truth, boxes, visible = mpii_people()
-    assert set(pckh(keypoints, truth, boxes, visible).values()) == {100.0}
-    keypoints[:, [6, 7]] += 500
-    assert set(pckh(keypoints, truth, boxes, visible).values()) == {100.0}
-    keypoints[0, 8] += 500  # the upper neck stands in the mean alone
-    assert {name: round(value, 6) for name, value in pckh(keypoints, truth, boxes, visible).items()} == {
-        **dict.fromkeys(("Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle"), 100.0),
-        **dict.fromkeys(("Mean", "Mean@0.1"), round(100 * (1 - 1 / 56), 6)),
-    }
+def test_people_without_a_length_are_left_out_and_missing_predictions_are_misses():
+    truth, everyone = np.zeros((3, 2, 2)), np.ones((3, 2))
+    predicted = truth.copy()
+    predicted[0, 1] = np.nan
+    assert pck(predicted, truth, np.array([1.0, 1.0, np.nan]), 0.5, everyone).tolist() == [1, 0.5]
+    assert np.isnan(pck(predicted, truth, np.nan, 0.5, everyone)).all()
 
 
-@pytest.mark.parametrize(("off", "mean", "tenth"), [(1.09, 100, 100), (1.11, 100, 0), (4.99, 100, 0), (5.01, 0, 0)])
-def test_mean_at_a_tenth_is_at_eleven_hundredths(off, mean, tenth):
-    keypoints, truth, boxes, visible = mpii_people()
-    scores = pckh(keypoints + (off, 0), truth, boxes, visible)
-    assert (scores["Mean"], scores["Mean@0.1"]) == (mean, tenth)
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"normaliser": 0.0}, "a normaliser of 0 px; give positive lengths, or NaN to leave people out"),
+        ({"normaliser": np.array([3.0, -2.0])}, "a normaliser of -2 px"),
+        ({"normaliser": np.ones(3)}, r"a normaliser of shape \(3,\) for 2 people with 4 keypoints"),
+        ({"normaliser": np.ones((1, 4))}, r"a normaliser of shape \(1, 4\)"),
+        ({"visible": np.ones((4, 2))}, r"visible \(4, 2\) do not fit together; give \(N, K, 2\)"),
+        ({"predicted": np.ones((1, 4, 2))}, r"predicted \(1, 4, 2\), truth \(2, 4, 2\)"),
+        ({"predicted": np.ones((2, 4, 3)), "truth": np.ones((2, 4, 3))}, r"predicted \(2, 4, 3\)"),
+    ],
+)
+def test_what_pck_cannot_measure_is_said(changed, message):
+    people = {"predicted": np.ones((2, 4, 2)), "truth": np.ones((2, 4, 2)), "visible": np.ones((2, 4))}
+    with pytest.raises(ValueError, match=message):
+        pck(**{**people, "normaliser": 1.0, "threshold": 0.5, **changed})
 
 
-def test_pckh_means_weigh_joints_by_how_often_they_are_visible():
-    keypoints, truth, boxes, visible = mpii_people()
-    keypoints[:, 10] += 500  # right wrist
-    visible[1:, 10] = 0
-    scores = pckh(keypoints, truth, boxes, visible)
-    assert scores["Wrist"] == 50
-    assert scores["Mean"] == pytest.approx(100 * (1 - 1 / (14 * 4 - 3)))
+@pytest.mark.parametrize("thresholds", [0.5, [0.5], [0.1, 0.1, 0.2], [0.2, 0.1]])
+def test_auc_wants_a_range(thresholds):
+    with pytest.raises(ValueError, match="span no range; give two or more that rise"):
+        auc(np.ones((2, 4, 2)), np.ones((2, 4, 2)), 1.0, thresholds, np.ones((2, 4)))
 
 
-def test_pckh_of_joints_that_nobody_shows_is_minus_1():
-    keypoints, truth, boxes, visible = mpii_people()
-    visible[:, [0, 5, 10]] = 0
-    scores = pckh(keypoints, truth, boxes, visible)
-    assert scores["Ankle"] == -1
-    assert scores["Wrist"] == 100  # the left one
-    assert scores["Mean"] == 100
-    assert set(pckh(keypoints, truth, boxes, np.zeros((4, 16))).values()) == {-1.0}
+def test_auc_by_hand():
+    truth = np.zeros((2, 2, 2))
+    predicted = truth.copy()
+    predicted[1, :, 0] = 2, 9  # the first joint of the second person is found from 0.2 on, the second never
+    visible = np.ones((2, 2))
+    # between 0.1 and 0.2 the curve rises from a half to one
+    assert auc(predicted, truth, 10.0, [0.1, 0.2, 0.5], visible) == pytest.approx([(0.1 * 0.75 + 0.3) / 0.4, 0.5])
+    assert auc(truth, truth, 10.0, [0.0, 0.5], visible).tolist() == [1, 1]
+    assert np.isnan(auc(truth, truth, 10.0, [0.0, 0.5], np.array([[1, 0], [1, 0]]))).tolist() == [False, True]
+
+
+def test_epe_by_hand():
+    truth = np.zeros((2, 3, 2))
+    predicted = truth + [[[3.0, 4.0]], [[0.0, 1.0]]]
+    truth[1, 1] = np.nan  # unknown, and so is all of the third joint
+    result = epe(predicted, truth, np.array([[1, 1, 0], [2, 0, 0]]))
+    np.testing.assert_array_equal(result.per_joint, [3, 5, np.nan])
+    assert result.mean == pytest.approx(11 / 3)
+    assert np.isnan(epe(predicted, truth, np.zeros((2, 3))).mean)
+
+
+@st.composite
+def poses(draw):
+    """predicted, truth (N, K, 2) and visible (N, K)."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    truth = rng.uniform(0, 100, (*shape, 2))
+    return truth + rng.normal(0, 20, truth.shape), truth, rng.integers(0, 3, shape)
+
+
+@given(poses(), st.floats(0.5, 100))
+@settings(deadline=None)
+def test_pck_rises_with_the_threshold_and_auc_lies_within_it(people, length):
+    predicted, truth, visible = people
+    thresholds = np.linspace(0, 1, 11)
+    curve = pck(predicted, truth, length, thresholds, visible)
+    known = (visible > 0).any(axis=0)
+    assert (np.isnan(curve) == ~known).all()
+    assert (np.diff(curve[:, known], axis=0) >= 0).all()
+    area = auc(predicted, truth, length, thresholds, visible)[known]
+    assert ((area >= curve[0, known] - 1e-12) & (area <= curve[-1, known] + 1e-12)).all()
+    assert ((area >= 0) & (area <= 1 + 1e-12)).all()
+
+
+@given(poses(), st.floats(0.1, 10))
+@settings(deadline=None)
+def test_scale_cancels_in_pck_and_multiplies_epe(people, factor):
+    predicted, truth, visible = people
+    assert pck(predicted, truth, 10.0, 0.77, visible) == pytest.approx(
+        pck(predicted * factor, truth * factor, 10.0 * factor, 0.77, visible), nan_ok=True
+    )
+    small, large = epe(predicted, truth, visible), epe(predicted * factor, truth * factor, visible)
+    assert large.per_joint == pytest.approx(small.per_joint * factor, nan_ok=True)
+    assert large.mean == pytest.approx(small.mean * factor, nan_ok=True)
