@@ -5,6 +5,7 @@ python tools/test.py --cfg X.yaml TEST.MODEL_FILE weights.pth TEST.USE_GT_BBOX F
 """
 
 import logging
+from collections.abc import Sequence
 
 from common import build_validators, network_name, parse_arguments, prepare_device, report_scores, run
 
@@ -19,9 +20,10 @@ from heatpose.report.summary import summarise
 logger = logging.getLogger(__name__)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Scores as the command line, or `arguments` in its place, say."""
     start_logging()
-    cfg, path = parse_arguments("Score a network on the test split of an experiment.")
+    cfg, path = parse_arguments("Score a network on the test split of an experiment.", arguments)
     output = run_folders(cfg.OUTPUT_DIR, cfg.LOG_DIR, cfg.DATASET.DATASET, cfg.MODEL.NAME, file_name(path)).output
     start_logging(output, "test")
     device = prepare_device(cfg)

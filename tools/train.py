@@ -5,6 +5,7 @@ python tools/train.py --cfg X.yaml TRAIN.LR 5e-4 AUTO_RESUME True
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from heatpose.report.summary import summarise
 logger = logging.getLogger(__name__)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains as the command line, or `arguments` in its place, say."""
     start_logging()
-    cfg, path = parse_arguments("Train the network of an experiment.")
+    cfg, path = parse_arguments("Train the network of an experiment.", arguments)
     folders = run_folders(cfg.OUTPUT_DIR, cfg.LOG_DIR, cfg.DATASET.DATASET, cfg.MODEL.NAME, file_name(path))
     start_logging(folders.output, "train")
     device = prepare_device(cfg)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-# Input px per px of the coarsest features: the input's sides must be multiples of it. The hourglass has one level more,
-# at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but not to nothing.
+# Input px per px of the coarsest features: the input's sides must be multiples of it. pose_hrnet's follows from its
+# branches. The hourglass has one level more, at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but
+# not to nothing.
 COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 32}
 SMALLEST_SIDE = {"hourglass": 64}
 JOINTS = {"coco": 17, "toy": 17, "mpii": 16}
@@ -31,6 +32,19 @@ def output_stride(name: str, extra: dict[str, Any]) -> int:
     if name in ("pose_hrnet", "hourglass"):
         return 4
     return COARSEST_STRIDE[name] // 2 ** extra["NUM_DECONV_LAYERS"]  # each transposed convolution halves it
+
+
+def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
+    """Input px per px of the coarsest features of an architecture; HRNet's branches begin at 4 and double.
+
+    >>> three = {"NUM_BRANCHES": 3}
+    >>> coarsest_stride("pose_hrnet", {"STAGE2": {"NUM_BRANCHES": 2}, "STAGE3": three, "STAGE4": three})
+    16
+    """
+    if name != "pose_hrnet":
+        return COARSEST_STRIDE[name]
+    branches = max(extra[stage]["NUM_BRANCHES"] for stage in ("STAGE2", "STAGE3", "STAGE4"))
+    return int(2 ** (branches + 1))
 
 
 def find_contradictions(cfg: Any) -> list[str]:
@@ -71,7 +85,7 @@ def _sizes(cfg: Any) -> list[str]:
     for key in ("IMAGE_SIZE", "HEATMAP_SIZE"):
         if len(model[key]) != 2 or min(model[key]) <= 0:
             return [f"MODEL.{key} is {list(model[key])}; expected [width, height] in px, both above 0"]
-    coarsest, stride = COARSEST_STRIDE[model.NAME], output_stride(model.NAME, model.EXTRA)
+    coarsest, stride = coarsest_stride(model.NAME, model.EXTRA), output_stride(model.NAME, model.EXTRA)
     if stride < 1:
         layers = model.EXTRA.NUM_DECONV_LAYERS
         return [f"MODEL.EXTRA.NUM_DECONV_LAYERS is {layers}, which is finer than the input; use fewer"]

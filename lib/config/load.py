@@ -26,19 +26,20 @@ class ConfigError(ValueError):
     """A mistake in an experiment file or on the command line; the message names the file and the key."""
 
 
-def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> FrozenConfig:
+def load_config(path: str | os.PathLike, overrides: Sequence[str] = (), source: str = "command line") -> FrozenConfig:
     """The frozen configuration of an experiment file.
 
     Args:
         path: the YAML file. Its `BASE:` key names a file, relative to it, that it builds upon.
         overrides: alternating keys and values, e.g. ["TEST.USE_GT_BBOX", "False"]; typed by the key's default.
+        source: where the overrides come from, for messages.
 
     Raises:
         ConfigError: a file is missing or no YAML mapping, a key is unknown or of the wrong type, values contradict
             each other.
     """
-    layers = [(file, _flatten(content)) for file, content in _read_chain(Path(path), ())]
-    layers.append(("command line", _pairs(overrides)))
+    layers = [(file, flatten(content)) for file, content in _read_chain(Path(path), ())]
+    layers.append((source, _pairs(overrides, source)))
     given: dict[str, tuple[str, Any]] = {}
     written = {key for _, flat in layers for key in flat}
     for source, flat in layers:
@@ -69,7 +70,7 @@ def _read_chain(path: Path, above: tuple[Path, ...]) -> list[tuple[str, dict[str
     """Files from the lowest BASE to `path`, each with its content."""
     if path.resolve() in above:
         raise ConfigError(f"{path}: BASE leads back to this file; remove one BASE line")
-    content = _read_yaml(path)
+    content = read_yaml(path)
     base = content.pop("BASE", None)
     if base is None:
         return [(str(path), content)]
@@ -78,7 +79,8 @@ def _read_chain(path: Path, above: tuple[Path, ...]) -> list[tuple[str, dict[str
     return [*_read_chain(path.parent / base, (*above, path.resolve())), (str(path), content)]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds; a ConfigError where there is none."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give an experiment file, e.g. --cfg experiments/toy/hrnet.yaml")
     try:
@@ -90,18 +92,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested keys as dotted ones; an empty mapping contributes nothing."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         dotted = f"{prefix}{key}"
-        flat.update(_flatten(value, f"{dotted}.") if isinstance(value, dict) else {dotted: value})
+        flat.update(flatten(value, f"{dotted}.") if isinstance(value, dict) else {dotted: value})
     return flat
 
 
-def _pairs(overrides: Sequence[str]) -> dict[str, Any]:
+def _pairs(overrides: Sequence[str], source: str) -> dict[str, Any]:
     if len(overrides) % 2:
-        raise ConfigError(f"command line: {overrides[-1]!r} has no value; give KEY VALUE pairs")
+        raise ConfigError(f"{source}: {overrides[-1]!r} has no value; give KEY VALUE pairs")
     return {key: CommandLineValue(value) for key, value in zip(overrides[::2], overrides[1::2], strict=True)}
 
 
@@ -118,7 +120,7 @@ def _merge(given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
             f"known: {', '.join(MODEL_EXTRA)}"
         )
     cfg["MODEL"]["EXTRA"] = copy.deepcopy(MODEL_EXTRA[name])
-    known = _flatten(cfg)
+    known = flatten(cfg)
     for key, (source, value) in given.items():
         *parents, leaf = key.split(".")
         node: Any = cfg

@@ -61,6 +61,17 @@ def versions() -> dict[str, str]:
     }
 
 
+def machine() -> str:
+    """The processor's name and its number of cores, for measured times."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
+
+
 def _commit() -> str:
     """The git commit of this checkout, "unknown" for an installed package."""
     call = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty", "--abbrev=12"]

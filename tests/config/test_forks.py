@@ -11,7 +11,7 @@ import yaml
 from benchmarks.parity.harness import HERE, References
 from benchmarks.parity.networks import FOLDERS, model_config
 from heatpose.config import load_config
-from heatpose.config.load import _flatten
+from heatpose.config.load import flatten
 from heatpose.models import build_model
 
 PEERS = Path(__file__).resolve().parents[3] / "shared" / "peer_configs"
@@ -34,7 +34,7 @@ def test_all_files_are_here():
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_codec(path, caplog):
     caplog.set_level("INFO")
-    fork, written = path.relative_to(PEERS).parts[0], _flatten(yaml.safe_load(path.read_text()))
+    fork, written = path.relative_to(PEERS).parts[0], flatten(yaml.safe_load(path.read_text()))
     cfg = load_config(path)
     expected = {"dark": "dark", "lpn": "soft_argmax" if written.get("TEST.SOFT_ARGMAX") else "gaussian"}
     if written.get("MODEL.TARGET_TYPE") == "offset":
@@ -55,7 +55,7 @@ def test_what_the_file_says_is_what_the_configuration_holds(path):
     from heatpose.config.dialects import RENAMED, parse_gpus
 
     cfg, lost = load_config(path), []
-    for key, value in _flatten(yaml.safe_load(path.read_text())).items():
+    for key, value in flatten(yaml.safe_load(path.read_text())).items():
         node = cfg
         for part in RENAMED.get(key, key).split("."):
             node = node[part]
