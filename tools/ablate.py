@@ -110,7 +110,7 @@ def heading(record: dict[str, Any]) -> str:
             f"    {record['command']}",
             "",
             f"{record['time']}, {record['machine']}, PyTorch {version['torch']}, commit {commits}. {count} trainings:",
-            f"{together:.0f} min added up; this call: {call:.0f} min. Every single score: the JSON beside this file.",
+            f"{together:.0f} min of wall time added up, this call {call:.0f} min. Every single score: the JSON file.",
             "",
             READING,
         ]

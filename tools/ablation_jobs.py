@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -82,7 +83,8 @@ class Training(Job):
 
     @property
     def is_trained(self) -> bool:
-        return self.left("final_state.pth", "config.yaml")
+        """Whether the weights are there, and the time they took, which is written last."""
+        return self.left("final_state.pth", "config.yaml") and (self.folder / "wall.json").is_file()
 
     def missing(self) -> list[Job]:
         """The scorings that are not done."""
@@ -143,6 +145,8 @@ def run_all(trainings: Sequence[Training], jobs: int) -> list[str]:
                 "[%d/%d] %s: %s; %.1f min, about %.0f to go", count, len(waiting), training.label,
                 problem or _headline(training), minutes, minutes / count * (len(waiting) - count),
             )  # fmt: skip
+    except BrokenProcessPool:
+        raise TrainingError("a process was killed, perhaps for memory: call again, with fewer --jobs") from None
     finally:
         pool.shutdown(cancel_futures=True)
     return failures
@@ -157,8 +161,9 @@ def _run(training: Training) -> str:
 
 
 def _headline(training: Training) -> str:
-    scores = (next(iter(_metrics(job).items())) for job in training.scorings.values())
-    return ", ".join(f"{name} {value:.3f}" for name, value in scores)
+    """The data set's own score for every way of scoring."""
+    scores = [next(iter(_metrics(job).items())) for job in training.scorings.values()]
+    return f"{scores[0][0]} " + ", ".join(f"{value:.3f}" for _, value in scores)
 
 
 def _metrics(job: Job) -> dict[str, float]:

@@ -15,6 +15,7 @@ CLAIMS:
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def load_ablation(path: Path) -> Ablation:
     train = _variants(path, "TRAIN", content["TRAIN"])
     test = _variants(path, "TEST", content["TEST"]) if "TEST" in content else {"": {}}
     claims = tuple(_claims(path, content["CLAIMS"], train, test))
-    base = path.parent / content["BASE"]
+    base = Path(os.path.normpath(path.parent / content["BASE"]))
     return Ablation(path.stem, path, base, tuple(seeds), train, test, claims, content.get("METRIC", "AP"))
 
 

@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
     difference: float
     spread: float
-    count: int
+    seeds: int
     word: str
 
 
@@ -100,7 +100,7 @@ def _claim(claim: Claim, metric: str, scores: SetScores) -> dict[str, Any]:
         "verdict": verdict.word,
         "difference": _or_none(verdict.difference),
         "spread": _or_none(verdict.spread),
-        "n": verdict.count,
+        "n": verdict.seeds,
     }
 
 

@@ -8,7 +8,8 @@ import torch
 from easydict import EasyDict
 from torch import nn
 
-from heatpose.config.check import COARSEST_STRIDE, SMALLEST_SIDE, output_stride
+from heatpose.config import load_config
+from heatpose.config.check import COARSEST_STRIDE, SMALLEST_SIDE, coarsest_stride, output_stride
 from heatpose.config.defaults import DEFAULTS, MODEL_EXTRA
 from heatpose.models import MODELS, build_model
 from heatpose.models.layers import Bottleneck, deconv_head, init_weights
@@ -106,6 +107,12 @@ def test_small_models_cover_the_registry():
 )
 def test_output_stride_is_known_without_building(name, extra, stride):
     assert output_stride(name, extra) == stride
+
+
+def test_hrnet_with_three_branches_takes_inputs_that_are_no_multiple_of_32(repository):
+    cfg = load_config(repository / "experiments" / "toy" / "hrnet_64x48.yaml")
+    assert coarsest_stride(cfg.MODEL.NAME, cfg.MODEL.EXTRA) == 16
+    assert build_model(cfg)(torch.randn(1, 3, 64, 48)).shape == (1, 17, 16, 12)
 
 
 @pytest.mark.parametrize(
