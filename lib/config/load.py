@@ -26,11 +26,13 @@ class ConfigError(ValueError):
     """A mistake in an experiment file or on the command line; the message names the file and the key."""
 
 
-def load_config(path: str | os.PathLike, overrides: Sequence[str] = (), source: str = "command line") -> FrozenConfig:
+def load_config(
+    path: str | os.PathLike | None, overrides: Sequence[str] = (), source: str = "command line"
+) -> FrozenConfig:
     """The frozen configuration of an experiment file.
 
     Args:
-        path: the YAML file. Its `BASE:` key names a file, relative to it, that it builds upon.
+        path: the YAML file, or None for none. Its `BASE:` key names a file, relative to it, that it builds upon.
         overrides: alternating keys and values, e.g. ["TEST.USE_GT_BBOX", "False"]; typed by the key's default.
         source: where the overrides come from, for messages.
 
@@ -38,7 +40,8 @@ def load_config(path: str | os.PathLike, overrides: Sequence[str] = (), source: 
         ConfigError: a file is missing or no YAML mapping, a key is unknown or of the wrong type, values contradict
             each other.
     """
-    layers = [(file, flatten(content)) for file, content in _read_chain(Path(path), ())]
+    files = [] if path is None else _read_chain(Path(path), ())
+    layers = [(file, flatten(content)) for file, content in files]
     layers.append((source, _pairs(overrides, source)))
     given: dict[str, tuple[str, Any]] = {}
     written = {key for _, flat in layers for key in flat}
@@ -52,7 +55,7 @@ def load_config(path: str | os.PathLike, overrides: Sequence[str] = (), source: 
         logger.info(note)
     problems = find_contradictions(EasyDict(cfg))
     if problems:
-        raise ConfigError(f"{path}: " + "; ".join(problems))
+        raise ConfigError(f"{path or 'command line'}: " + "; ".join(problems))
     return FrozenConfig(cfg)
 
 

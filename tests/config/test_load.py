@@ -100,6 +100,11 @@ def test_a_key_without_a_value_and_a_missing_file_are_refused(write, tmp_path):
     assert "no such file" in message(tmp_path / "nothing.yaml")
 
 
+def test_without_a_file_the_command_line_changes_the_defaults(write):
+    assert load_config(None, ["MODEL.SIGMA", "3"]) == load_config(write("MODEL: {SIGMA: 3}"))
+    assert message(None, "MODEL.SIGMA", "-1") == "command line: MODEL.SIGMA is -1.0; it must be above 0"
+
+
 def test_a_mistake_on_the_command_line_is_said_to_be_there(write):
     assert message(write("SEED: 1"), "TEST.USE_GT_BOX", "True").startswith("command line: unknown key")
 
