@@ -78,6 +78,10 @@ class Codec(ABC):
         """
         return self.render(self.input_to_heatmap(keypoints_input), visible)
 
+    def perfect_output(self, target: Tensor) -> Tensor:
+        """The output (B,C,h,w) that says what a target (B,C,h,w) does: the same, unless the codec reads logits."""
+        return target
+
     def flip_back(self, output: Tensor, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
         """The output (B,C,h,w) of a mirrored crop as that of the unmirrored one, `output` left as it is.
 
