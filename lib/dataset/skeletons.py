@@ -1,6 +1,11 @@
 """What a data set's keypoints are: names, mirror partners, limbs, and the constants of its metric."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from ..utils.sides import left_right_pairs
+from .records import DataError
 
 
 @dataclass(frozen=True)
@@ -59,3 +64,50 @@ MPII = Skeleton(
     upper_body=tuple(range(7, 16)),
     sigmas=(),  # MPII is scored with PCKh
 )  # fmt: skip
+
+
+def category_skeleton(category: Mapping[str, Any], num_joints: int | None = None) -> Skeleton:
+    """The skeleton that an entry of a COCO file's "categories" describes; only "keypoints" and "skeleton" are read.
+
+    Flip pairs follow from the names (`utils.sides`), limbs from the edges, which count keypoints from 1. No entry
+    tells the upper body or the sigmas of OKS: both are empty (`dataclasses.replace` adds them).
+
+    Args:
+        category: the entry. Without "keypoints" they are called keypoint_0, keypoint_1, ... and have no flip pairs.
+        num_joints: K of the annotations, where it is known.
+
+    Raises:
+        DataError: names that are no texts, another number of them than K, no names and no K, edges that are no two
+            keypoints of the skeleton.
+
+    >>> category_skeleton({"keypoints": ["nose", "L_Eye", "R_Eye"], "skeleton": [[1, 2], [1, 3]]}).flip_pairs
+    ((1, 2),)
+    """
+    where = f"category {category.get('name', category.get('id', 'without a name'))!r}"
+    names = _joint_names(category, num_joints, where)
+    pairs = sorted((min(pair), max(pair)) for pair in left_right_pairs(names))
+    return Skeleton(names, tuple(pairs), _limbs(category.get("skeleton") or [], len(names), where), (), ())
+
+
+def _joint_names(category: Mapping[str, Any], num_joints: int | None, where: str) -> tuple[str, ...]:
+    names = category.get("keypoints") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{where}: 'keypoints' is no list of names; write one name for every keypoint, or leave it out")
+    if not names and num_joints is None:
+        raise DataError(f"{where}: it names no 'keypoints'; list one name for every keypoint")
+    if names and num_joints not in (None, len(names)):
+        raise DataError(
+            f"{where}: it names {len(names)} keypoints, its annotations have {num_joints}; list one name for each"
+        )
+    return tuple(names) or tuple(f"keypoint_{number}" for number in range(num_joints or 0))
+
+
+def _limbs(edges: Any, num_joints: int, where: str) -> tuple[tuple[int, int], ...]:
+    for edge in edges if isinstance(edges, list) else [edges]:
+        sound = isinstance(edge, list) and len(edge) == 2
+        if not sound or not all(type(end) is int and 1 <= end <= num_joints for end in edge):
+            raise DataError(
+                f"{where}: edge {edge!r} of 'skeleton' is no pair of keypoints, which count from 1 to {num_joints}; "
+                "correct it, or leave 'skeleton' out"
+            )
+    return tuple((first - 1, second - 1) for first, second in edges)

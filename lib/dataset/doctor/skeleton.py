@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...utils.sides import mirror_partners, plain
 from ..skeletons import Skeleton
 from .finding import Finding, find
 
@@ -89,40 +90,6 @@ def _flip_names(pairs: Sequence[Sequence[int]], names: Sequence[str]) -> list[Fi
     ]  # fmt: skip
 
 
-def mirror_partners(names: Sequence[str]) -> dict[int, int]:
-    """Of keypoints whose names say left or right the index of the partner, as far as both are there.
-
-    >>> mirror_partners(["nose", "left_eye", "right_eye", "Lsho", "Rsho", "hip_l", "hip_r", "lip"])
-    {1: 2, 2: 1, 3: 4, 4: 3, 5: 6, 6: 5}
-    """
-    sides = {side_and_part(name): index for index, name in enumerate(names)}
-    other = {"left": "right", "right": "left"}
-    return {
-        index: sides[other[side], part]
-        for (side, part), index in sides.items()
-        if side and (other[side], part) in sides
-    }
-
-
-def side_and_part(name: str) -> tuple[str, str]:
-    """What a keypoint's name says of its side ("left", "right" or "") and, in small letters, of its part.
-
-    >>> side_and_part("left_eye"), side_and_part("R_Elbow"), side_and_part("Lsho"), side_and_part("neck")
-    (('left', 'eye'), ('right', 'elbow'), ('left', 'sho'), ('', 'neck'))
-    """
-    word = _SIDE.search(name)
-    if word:
-        return word.group().lower(), _plain(name[: word.start()] + name[word.end() :])
-    letters = {"l": "left", "r": "right"}
-    words = [each for each in re.split(r"[^A-Za-z0-9]+", name) if each]
-    for number, each in enumerate(words):
-        if each.lower() in letters and len(words) > 1:
-            return letters[each.lower()], _plain("".join(words[:number] + words[number + 1 :]))
-    if re.match(r"[LR][A-Za-z]?[a-z]", name):
-        return letters[name[0].lower()], _plain(name[1:])
-    return "", _plain(name)
-
-
 def check_keypoint_names(content: dict[str, Any], skeleton: Skeleton) -> list[Finding]:
     """The keypoint names that a COCO file lists in its categories against the skeleton it is read with."""
     for category in content.get("categories") or []:
@@ -138,7 +105,7 @@ def _compare_names(names: list[str], skeleton: Skeleton) -> list[Finding]:
         what = f"the number of keypoint names {where} is not that of the skeleton"
         example = f"{len(names)} names, {skeleton.num_joints} keypoints"
         return [Finding(what, abs(len(names) - skeleton.num_joints), len(names), example, "list one name a keypoint")]
-    differ = [_plain(name) != _plain(own) for name, own in zip(names, skeleton.names, strict=True)]
+    differ = [plain(name) != plain(own) for name, own in zip(names, skeleton.names, strict=True)]
     flips = [each for each in _flip_names(skeleton.flip_pairs, names) if "contradict" in each.what]
     harm = "are those of other joints: mirrored samples teach the wrong ones" if flips else "may not fit"
     return find(
@@ -148,7 +115,3 @@ def _compare_names(names: list[str], skeleton: Skeleton) -> list[Finding]:
         "bring the keypoints into the skeleton's order, or give the data set a skeleton of its own",
         0.0 if flips else 2.0,
     )  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
