@@ -112,12 +112,12 @@ def _default_name(image_id: Any, image_set: str) -> str:
     return coco.image_name(image_id, image_set) if isinstance(image_id, int) else str(image_id)
 
 
-def most_frequent_joints(content: Any) -> int:
-    """The number of keypoints that most annotations of a file have; COCO's where none can be told."""
+def most_frequent_joints(content: Any, default: int = len(COCO_SIGMAS)) -> int:
+    """The number of keypoints that most annotations of a file have; `default`, COCO's, where none can be told."""
     entries = content.get("annotations") if isinstance(content, dict) else None
     lists = [e.get("keypoints") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
     counts = Counter(len(each) // 3 for each in lists if isinstance(each, list) and each)
-    return counts.most_common(1)[0][0] if counts else len(COCO_SIGMAS)
+    return counts.most_common(1)[0][0] if counts else default
 
 
 def quick_check(training: TrainingCrops, test: TestCrops) -> list[Finding]:

@@ -18,10 +18,11 @@ def has_images(content: Any) -> bool:
     return isinstance(images, list) and bool(images) and not _fields(images, "image", IMAGE_FIELDS)
 
 
-def check_structure(content: Any) -> list[Finding]:
+def check_structure(content: Any, annotation_fields: tuple[str, ...] = ANNOTATION_FIELDS) -> list[Finding]:
     """Whether it is a COCO file at all, with its images and annotations and their fields.
 
-    Other checks of annotations take a content in which this finds nothing.
+    Other checks of annotations take a content in which this finds nothing. Who needs less than readers and scorers
+    names the `annotation_fields` that have to be there.
     """
     if not isinstance(content, dict):
         what = f"the file holds a {type(content).__name__} instead of an object with 'images' and 'annotations'"
@@ -32,7 +33,7 @@ def check_structure(content: Any) -> list[Finding]:
         what = "the file has no list, or an empty one, of " + " and of ".join(wrong)
         return [Finding(what, len(wrong), 2, example, "give a COCO keypoint annotation file (person_keypoints_*.json)")]
     return _fields(content["images"], "image", IMAGE_FIELDS) + _fields(
-        content["annotations"], "annotation", ANNOTATION_FIELDS
+        content["annotations"], "annotation", annotation_fields
     )
 
 

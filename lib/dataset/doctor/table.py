@@ -67,7 +67,7 @@ def read_table(content: dict[str, Any], num_joints: int) -> Table:
     index = np.array(join(annotations, content["images"]), np.int64)
     sizes = numbers([[image.get("width"), image.get("height")] for image in content["images"]], 2)
     sizes = np.concatenate([sizes, np.full((1, 2), np.nan)])[index]  # position -1 is no image
-    keypoints = numbers(fields(annotations, "keypoints"), 3 * num_joints).reshape(-1, num_joints, 3)
+    keypoints = numbers(fields(annotations, "keypoints"), 3 * num_joints).reshape(len(annotations), num_joints, 3)
     declared = numbers([[a.get("num_keypoints")] for a in annotations], 1)[:, 0]
     return Table(
         annotations,
@@ -110,7 +110,7 @@ def numbers(rows: list[Any], width: int) -> np.ndarray:
         array = np.array([])
     if array.dtype.kind in "iuf" and array.shape == (len(rows), width):
         return array.astype(np.float64)
-    return np.array([_row(row, width) for row in rows], np.float64).reshape(-1, width)
+    return np.array([_row(row, width) for row in rows], np.float64).reshape(len(rows), width)
 
 
 def _row(row: Any, width: int) -> list[float]:
