@@ -7,8 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-_LEFT, _RIGHT, _MIDDLE, _DARK = (80, 160, 255), (255, 170, 60), (90, 230, 90), (20, 20, 20)
+from ..utils.sides import sides
+
+LEFT, RIGHT, MIDDLE = (80, 160, 255), (255, 170, 60), (90, 230, 90)
+DARK, WHITE = (20, 20, 20), (255, 255, 255)
 _SUBPIXEL_BITS = 4
+_FARTHEST = 1e6  # px; OpenCV takes no larger numbers with sub-pixel bits
 _READABLE_HEIGHT = 224  # px of a crop in a contact sheet, at least
 
 
@@ -18,32 +22,41 @@ def draw_skeleton(
     visible: np.ndarray,
     limbs: Sequence[tuple[int, int]],
     names: Sequence[str],
+    occluded: np.ndarray | None = None,
+    width: int | None = None,
 ) -> np.ndarray:
     """A copy of `image` with the keypoints (K, 2), px, and limbs between those with `visible` > 0.
 
-    The person's left is orange, the right blue, what is neither green.
+    The person's left is orange, the right blue, what is neither green. The keypoints marked in `occluded` (K,) are
+    rings. `width` is that of a limb in px; by default it follows the image's size.
     """
     canvas = image.copy()
-    colours = [_colour(name) for name in names]
-    shown = (visible > 0) & np.isfinite(keypoints).all(axis=1)
+    colours = [{"left": LEFT, "right": RIGHT}.get(side, MIDDLE) for side in sides(names)]
+    shown = (visible > 0) & (np.abs(keypoints) < _FARTHEST).all(axis=1)
     points = np.round(np.where(shown[:, None], keypoints, 0) * 2**_SUBPIXEL_BITS).astype(int)
-    width = max(1, round(max(image.shape[:2]) / 128))
+    width = width or max(1, round(max(image.shape[:2]) / 128))
     for first, second in limbs:
         if shown[first] and shown[second]:
             ends = tuple(points[first]), tuple(points[second])
-            colour = colours[first] if colours[first] == colours[second] else _MIDDLE
-            cv2.line(canvas, *ends, _DARK, width + 2, cv2.LINE_AA, _SUBPIXEL_BITS)
+            colour = colours[first] if colours[first] == colours[second] else MIDDLE
+            cv2.line(canvas, *ends, DARK, width + 2, cv2.LINE_AA, _SUBPIXEL_BITS)
             cv2.line(canvas, *ends, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
     for joint in np.flatnonzero(shown):
-        radius = (width + 1) * 2**_SUBPIXEL_BITS
-        cv2.circle(canvas, tuple(points[joint]), radius, colours[joint], -1, cv2.LINE_AA, _SUBPIXEL_BITS)
-        cv2.circle(canvas, tuple(points[joint]), radius, _DARK, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        hollow = occluded is not None and bool(occluded[joint])
+        draw_joint(canvas, points[joint] / 2**_SUBPIXEL_BITS, colours[joint], width + 1, hollow)
     return canvas
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    side = name.lower()
-    return _LEFT if side.startswith("left") else _RIGHT if side.startswith("right") else _MIDDLE
+def draw_joint(
+    canvas: np.ndarray, point: Sequence[float] | np.ndarray, colour: tuple[int, int, int], radius: int, hollow: bool
+) -> None:
+    """A disk at `point`, px, drawn into `canvas`, or a ring with a white middle; both have a dark outline."""
+    centre = tuple(int(round(value * 2**_SUBPIXEL_BITS)) for value in point)
+    radius = max(radius, 3 * hollow) * 2**_SUBPIXEL_BITS
+    cv2.circle(canvas, centre, radius, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    if hollow:
+        cv2.circle(canvas, centre, radius * 5 // 9, WHITE, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.circle(canvas, centre, radius, DARK, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def overlay_heatmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
@@ -77,7 +90,7 @@ def skeleton_sheet(
     """The first crops (B, H, W, 3) with their keypoints (B, K, 2) in crop px, side by side."""
     factor = _enlargement(crops)
     drawn = [
-        draw_skeleton(_enlarge(crop, factor), _enlarged(points, factor), seen, limbs, names)
+        draw_skeleton(_enlarge(crop, factor), enlarged(points, factor), seen, limbs, names)
         for crop, points, seen in list(zip(crops, keypoints, visible, strict=True))[:persons]
     ]
     return tile(drawn, min(columns, len(drawn)))
@@ -92,7 +105,7 @@ def heatmap_sheet(
     """
     factor = _enlargement(crops)
     cells = []
-    for crop, maps, points in list(zip(crops, heatmaps, _enlarged(keypoints, factor), strict=True))[:persons]:
+    for crop, maps, points in list(zip(crops, heatmaps, enlarged(keypoints, factor), strict=True))[:persons]:
         large = _enlarge(crop, factor)
         cells.append(large)
         for heatmap, point, name in zip(maps, points, names, strict=True):
@@ -114,7 +127,7 @@ def _enlarge(crop: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(crop, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
 
 
-def _enlarged(keypoints: np.ndarray, factor: int) -> np.ndarray:
+def enlarged(keypoints: np.ndarray, factor: float) -> np.ndarray:
     """Keypoints in the px of an enlarged picture; pixel centres are at whole numbers in both."""
     return (keypoints + 0.5) * factor - 0.5
 
