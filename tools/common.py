@@ -65,6 +65,9 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_complain(error, 2))
     except TrainingError as error:
         sys.exit(_complain(error, 1))
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        sys.stdout = None  # type: ignore[assignment]  # so that closing it does not raise again
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; AUTO_RESUME True continues from the last finished epoch", 130))
 
