@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,16 +161,25 @@ def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -
     return validators
 
 
-def report_scores(cfg: Any, rows: Sequence[tuple[Validator, dict[str, float]]], phase: str, weights: Path) -> None:
-    """The closing table, a row for each kind of boxes with what they are, in the log and in run.json or test.json."""
-    names = [f"{cfg.MODEL.NAME} {'gt' if each.cfg.TEST.USE_GT_BBOX else 'det'}" for each, _ in rows]
-    scored = any(scores for _, scores in rows)
-    table = (
-        score_table([(name, scores) for name, (_, scores) in zip(names, rows, strict=True)])
-        if scored
-        else "not scored here"
-    )
-    boxes = "\n".join(f"{name.split()[-1]} boxes: {each.boxes}" for name, (each, _) in zip(names, rows, strict=True))
+def report_scores(
+    cfg: Any,
+    rows: Sequence[tuple[Validator, dict[str, float]]],
+    phase: str,
+    weights: Path,
+    stages: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """The closing table, a row for each kind of boxes with what they are, in the log and in run.json or test.json.
+
+    `stages` are rows of a training's earlier stages: their "weights", "boxes" and "metrics".
+    """
+    kinds = {each.boxes: "gt" if each.cfg.TEST.USE_GT_BBOX else "det" for each, _ in rows}
+    named = [
+        (f"{cfg.MODEL.NAME} {Path(row['weights']).stem} {kinds.get(row['boxes'], 'other boxes')}", row["metrics"])
+        for row in stages
+    ]
+    named += [(f"{cfg.MODEL.NAME} {kinds[each.boxes]}", scores) for each, scores in rows]
+    table = score_table(named) if any(scores for _, scores in rows) else "not scored here"
+    boxes = "\n".join(f"{kind} boxes: {boxes}" for boxes, kind in kinds.items())
     logger.info("%s\n%s\n%s", weights, table, boxes)
     record = rows[0][0].folder / ("run.json" if phase == "train" else f"{phase}.json")
-    save_run(record, phase, weights, [{"boxes": each.boxes, "metrics": scores} for each, scores in rows])
+    save_run(record, phase, weights, [{"boxes": each.boxes, "metrics": scores} for each, scores in rows], stages)

@@ -2,6 +2,7 @@
 
 python tools/train.py --cfg experiments/toy/hrnet.yaml
 python tools/train.py --cfg X.yaml TRAIN.LR 5e-4 AUTO_RESUME True
+python tools/train.py --cfg experiments/coco/lpn/lpn50_256x192.yaml TRAIN.STAGES 7
 """
 
 import logging
@@ -55,13 +56,16 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     headline = validators[0].scorer.headline
     resume(cfg, state, folders.output, headline)
     save_config(folders.output / "config.yaml", dump_config(cfg))
+    epochs = state.stage_start + cfg.TRAIN.END_EPOCH * (cfg.TRAIN.STAGES - state.stage + 1)
     reporter = TrainingReporter(
-        Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch,
-        cfg.TRAIN.END_EPOCH, len(loader), headline,
+        Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch, epochs,
+        len(loader), headline,
     )  # fmt: skip
 
     def validate(epoch: int) -> float:
         scores = validators[0].score(state.model, f"val_{epoch}")
+        weights = folders.output / f"stage_{state.stage}.pth"
+        state.scores[state.stage] = {"weights": str(weights), "boxes": validators[0].boxes, "metrics": scores}
         reporter.on_scores(epoch, scores)
         reporter.on_picture(epoch, "valid/predictions", validators[0].sheet)
         return scores[headline]
@@ -69,12 +73,13 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     try:
         fit(
             state, loader, codec, loss, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
-            cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY,
+            cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES,
         )  # fmt: skip
     finally:
         reporter.close()
     rows = [(validator, validator.score(state.model, "val_final")) for validator in validators]
-    report_scores(cfg, rows, "train", folders.output / "final_state.pth")
+    earlier = [row for stage, row in state.scores.items() if stage < state.stage]
+    report_scores(cfg, rows, "train", folders.output / "final_state.pth", earlier)
 
 
 def build_network(cfg: Any, device: Any) -> Any:
@@ -120,6 +125,11 @@ def resume(cfg: Any, state: TrainingState, output: Path, headline: str) -> None:
     else:
         logger.info("AUTO_RESUME: no checkpoint in %s, starting anew", output)
         return
+    if state.stage > cfg.TRAIN.STAGES:
+        raise ValueError(
+            f"{path}: is in stage {state.stage}, but TRAIN.STAGES is {cfg.TRAIN.STAGES}; set it to {state.stage} or "
+            "more, or start anew with AUTO_RESUME False"
+        )
     logger.info("resumed from %s: epoch %d, best %s so far %.4f", path, state.epoch, headline, state.best_score)
 
 

@@ -63,11 +63,12 @@ DEFAULTS: dict[str, Any] = {
         "BATCH_SIZE_PER_GPU": 32,  # samples per step
         "SHUFFLE": True,  # new order every epoch
         "BEGIN_EPOCH": 0,  # first epoch, where nothing is resumed
-        "END_EPOCH": 140,  # epochs in all
+        "END_EPOCH": 140,  # epochs in all; of each stage, where there are several
+        "STAGES": 1,  # LPN's iterative training: trainings in a row, each from the weights of the one before
         "VALIDATE_EVERY": 1,  # score after every so many epochs, and after the last
         "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adamw, sgd
         "LR": 0.001,  # learning rate
-        "LR_STEP": [90, 120],  # epochs after which the rate is multiplied by LR_FACTOR
+        "LR_STEP": [90, 120],  # epochs (of a stage) after which the rate is multiplied by LR_FACTOR
         "LR_FACTOR": 0.1,  # see LR_STEP
         "WARMUP_ITERS": 0,  # steps over which the rate rises linearly from LR * WARMUP_FACTOR to LR
         "WARMUP_FACTOR": 0.1,  # see WARMUP_ITERS

@@ -42,6 +42,8 @@ class StepReport:
 class TrainingObserver(Protocol):
     """What the loops tell the outside world."""
 
+    def on_stage(self, stage: int, stages: int, first_epoch: int, end_epoch: int) -> None: ...
+
     def on_step(self) -> None: ...
 
     def on_report(self, report: StepReport) -> None: ...
@@ -150,8 +152,14 @@ class TrainingState:
     scheduler: LambdaLR
     description: dict[str, Any]  # stored in every weight file: architecture, codec, sizes
     steps_per_epoch: int
-    epoch: int = 0  # the next one
+    epoch: int = 0  # the next one, counted through all stages
     best_score: float = -1.0
+    stage: int = 1
+    stage_start: int = 0  # the stage's first epoch; the schedule counts from there
+    scores: dict[int, dict[str, Any]] = field(default_factory=dict)  # each stage's last, for the report
+
+    def __post_init__(self) -> None:
+        self._place_schedule()
 
     def save(self, path: Path) -> None:
         """Writes the whole state atomically."""
@@ -159,6 +167,9 @@ class TrainingState:
             **self.description,
             "epoch": self.epoch,
             "best_score": self.best_score,
+            "stage": self.stage,
+            "stage_start": self.stage_start,
+            "scores": self.scores,
             "state_dict": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random_state": torch.get_rng_state(),
@@ -168,7 +179,8 @@ class TrainingState:
 
     def save_weights(self, path: Path) -> None:
         """Writes the weights and what they are for."""
-        save_atomically({**self.description, "epoch": self.epoch, "state_dict": self.model.state_dict()}, path)
+        content = {**self.description, "epoch": self.epoch, "stage": self.stage, "state_dict": self.model.state_dict()}
+        save_atomically(content, path)
 
     def resume(self, path: Path) -> None:
         """Continues from a file of `save`.
@@ -195,17 +207,30 @@ class TrainingState:
         self.optimizer.load_state_dict(content["optimizer"])
         for group, present in zip(self.optimizer.param_groups, options, strict=True):
             group.update(present)
-        # The forks' checkpoint.pth has neither the best score nor random states.
+        # The forks' checkpoint.pth has neither the best score nor stages nor random states.
         self.epoch, self.best_score = content["epoch"], content.get("best_score", -1.0)
-        self._place_schedule(self.epoch * self.steps_per_epoch)
+        self.stage, self.stage_start = content.get("stage", 1), content.get("stage_start", 0)
+        self.scores = content.get("scores", {})
+        self._place_schedule()
         if "random_state" in content:
             torch.set_rng_state(content["random_state"])
         if torch.cuda.is_available() and len(content.get("cuda_random_state", ())) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
 
-    def _place_schedule(self, step: int) -> None:
-        """Puts the schedule, a function of the step, at `step`."""
-        schedule = self.scheduler
+    def begin_stage(self) -> None:
+        """Goes on to the next stage: the present weights with a fresh optimizer and the schedule's beginning.
+
+        LPN's iterative training (Zhang et al. 2019). The weights are the last, not the best ones, so that the test set
+        has no say in what is trained.
+        """
+        self.stage += 1
+        self.stage_start = self.epoch
+        self.optimizer.state.clear()
+        self._place_schedule()
+
+    def _place_schedule(self) -> None:
+        """Puts the schedule, a function of the step, where the epoch begins in its stage."""
+        step, schedule = (self.epoch - self.stage_start) * self.steps_per_epoch, self.scheduler
         schedule.last_epoch = step
         rates = [rate * factor(step) for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
         schedule._last_lr = rates  # what get_last_lr returns; LambdaLR has no public way to be moved
@@ -225,24 +250,35 @@ def fit(
     observer: TrainingObserver,
     report_every: int = 100,
     validate_every: int = 1,
+    stages: int = 1,
 ) -> None:
-    """Trains from `state.epoch` to `end_epoch`, scoring after every `validate_every` epochs and after the last.
+    """Trains from `state.epoch` to the end of the last of `stages`, each of which has `end_epoch` epochs.
 
-    `validate(epoch)` gives the score, higher is better. `loader.sampler` takes the epoch in its attribute `epoch`.
-    Writes checkpoint.pth every epoch, model_best.pth at every new best score and final_state.pth at the end.
+    Scores after every `validate_every` epochs and after a stage's last: `validate(epoch)`, higher is better. Epochs are
+    counted through all stages, and `loader.sampler` takes the number in its attribute `epoch`: no stage repeats the
+    samples of another. Writes checkpoint.pth every epoch, model_best.pth at every new best score, stage_<i>.pth
+    before stage i+1 begins and final_state.pth at the end.
     """
-    for epoch in range(state.epoch, end_epoch):
-        loader.sampler.epoch = epoch  # type: ignore[attr-defined]
-        train_one_epoch(
-            state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer, report_every
-        )
-        is_due = (epoch + 1) % validate_every == 0 or epoch + 1 == end_epoch
-        score = validate(epoch) if is_due else None
-        is_best = score is not None and score > state.best_score
-        state.epoch = epoch + 1
-        state.best_score = score if score is not None and is_best else state.best_score
-        if is_best:
-            state.save_weights(folder / "model_best.pth")
-        state.save(folder / "checkpoint.pth")
-        observer.on_epoch(epoch, score, is_best)
+    for stage in range(state.stage, stages + 1):
+        if stage > state.stage:
+            state.save_weights(folder / f"stage_{state.stage}.pth")
+            state.begin_stage()
+        end = state.stage_start + end_epoch
+        if stages > 1 and state.epoch < end:
+            observer.on_stage(stage, stages, state.epoch, end)
+        for epoch in range(state.epoch, end):
+            loader.sampler.epoch = epoch  # type: ignore[attr-defined]
+            train_one_epoch(
+                state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer,
+                report_every,
+            )  # fmt: skip
+            is_due = (epoch + 1 - state.stage_start) % validate_every == 0 or epoch + 1 == end
+            score = validate(epoch) if is_due else None
+            is_best = score is not None and score > state.best_score
+            state.epoch = epoch + 1
+            state.best_score = score if score is not None and is_best else state.best_score
+            if is_best:
+                state.save_weights(folder / "model_best.pth")
+            state.save(folder / "checkpoint.pth")
+            observer.on_epoch(epoch, score, is_best)
     state.save_weights(folder / "final_state.pth")

@@ -102,6 +102,10 @@ class TrainingReporter:
         total, done = epochs * steps, first_epoch * steps
         self.bar = tqdm(total=total, initial=done, unit="step", disable=not self.on_terminal, dynamic_ncols=True)
 
+    def on_stage(self, stage: int, stages: int, first_epoch: int, end_epoch: int) -> None:
+        """A stage of several begins, or goes on in a resumed run; `end_epoch` is the first one after it."""
+        self._log(f"stage {stage} of {stages}: epochs {first_epoch} to {end_epoch - 1}")
+
     def on_step(self) -> None:
         """One training step is done."""
         self.bar.update()

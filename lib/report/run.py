@@ -81,8 +81,17 @@ def _commit() -> str:
         return "unknown"
 
 
-def save_run(path: Path, phase: str, weights: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes the record of a run as JSON: versions, command, weights, and each row's boxes and metrics."""
+def save_run(
+    path: Path,
+    phase: str,
+    weights: Path,
+    rows: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Writes the record of a run as JSON: versions, command, weights, and each row's boxes and metrics.
+
+    `stages` are rows of a training's earlier stages: their "weights", "boxes" and "metrics".
+    """
     content = {
         "phase": phase,
         "command": sys.argv,
@@ -91,6 +100,8 @@ def save_run(path: Path, phase: str, weights: Path, rows: Sequence[Mapping[str, 
         "weights": str(weights),
         "rows": [dict(row) for row in rows],
     }
+    if stages:
+        content["stages"] = [dict(row) for row in stages]
     write_json(content, path, indent=2)
 
 

@@ -137,35 +137,86 @@ class TestATraining:
         refused(done, weights, "missing", "layer1.2.conv1.weight")
 
 
-def test_a_killed_training_resumes_to_the_same_weights(repository, tmp_path, tiny_content):
-    weights = {}
+@pytest.fixture(scope="module")
+def staged(repository, tmp_path_factory, tiny_content):
+    """Two trainings of two stages, {"whole" or "killed": path}; the second was killed once in each stage."""
+    paths = {}
     for name in ("whole", "killed"):
-        folder = tmp_path / name
-        folder.mkdir()
-        path = write_experiment(tiny_content(folder), WORKERS=1, AUTO_RESUME=True, TRAIN={"END_EPOCH": 4})
+        folder = tmp_path_factory.mktemp(name)
+        path = write_experiment(
+            tiny_content(folder), WORKERS=1, AUTO_RESUME=True, TRAIN={"STAGES": 2, "END_EPOCH": 2, "LR_STEP": [1]}
+        )
         if name == "killed":
-            kill_after_first_epoch(command(repository, "train", path), run_folder(path), folder)
+            kill_once_there(run_folder(path) / "checkpoint.pth", command(repository, "train", path), folder)
+            kill_once_there(run_folder(path) / "stage_1.pth", command(repository, "train", path), folder)
             assert not (run_folder(path) / "final_state.pth").exists()
         done = subprocess.run(
             command(repository, "train", path), capture_output=True, text=True, cwd=folder, timeout=300
         )
         assert done.returncode == 0, done.stderr
         assert ("resumed from" in done.stdout) == (name == "killed")
-        weights[name] = torch.load(run_folder(path) / "final_state.pth", weights_only=True)["state_dict"]
-    for key, value in weights["whole"].items():
-        assert torch.equal(value, weights["killed"][key]), key
+        (folder / "stdout.txt").write_text(done.stdout)
+        paths[name] = path
+    return paths
 
 
-def kill_after_first_epoch(words, folder, cwd):
+def kill_once_there(file, words, cwd):
+    """Runs a tool until `file` exists."""
     with open(cwd / "killed.log", "w") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, cwd=cwd, start_new_session=True)
         deadline = time.monotonic() + 240
-        while not (folder / "checkpoint.pth").exists():
+        while not file.exists():
             assert process.poll() is None, (cwd / "killed.log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+
+
+class TestStages:
+    @pytest.mark.parametrize("name", ["stage_1", "model_best", "final_state", "checkpoint"])
+    def test_a_killed_training_resumes_to_the_same_weights(self, staged, name):
+        whole, killed = (
+            torch.load(run_folder(path) / f"{name}.pth", weights_only=True)["state_dict"] for path in staged.values()
+        )
+        for key, value in whole.items():
+            assert torch.equal(value, killed[key]), key
+
+    def test_every_stage_has_its_row(self, staged):
+        for path in staged.values():
+            run, text = (
+                json.loads((run_folder(path) / "run.json").read_text()),
+                (path.parent / "stdout.txt").read_text(),
+            )
+            names = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| pose_resnet ")]
+            assert names == ["pose_resnet stage_1 gt", "pose_resnet gt"]
+            (row,) = run["stages"]
+            assert (row["weights"], row["boxes"]) == (str(run_folder(path) / "stage_1.pth"), run["rows"][0]["boxes"])
+            assert row["metrics"].keys() == run["rows"][0]["metrics"].keys()
+
+    def test_a_stage_was_scored_as_the_test_tool_scores_its_weights(self, staged, tool):
+        path = staged["killed"]
+        done = tool("test", path, "TEST.MODEL_FILE", str(run_folder(path) / "stage_1.pth"))
+        assert done.returncode == 0, done.stderr
+        run, test = (json.loads((run_folder(path) / name).read_text()) for name in ("run.json", "test.json"))
+        assert run["stages"][0]["metrics"] == test["rows"][0]["metrics"]
+
+    def test_the_steps_of_tensorboard_run_on(self, staged):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        (folder,) = (staged["whole"].parent / "log" / "toy" / "pose_resnet").iterdir()
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        steps = [event.step for event in events.Scalars("train/loss")]
+        assert steps == sorted(set(steps))
+        assert [event.step for event in events.Scalars("valid/AP")] == [steps[-1] // 4 * epoch for epoch in range(1, 5)]
+        rates = [event.value for event in events.Scalars("train/learning_rate")]
+        assert rates[: len(rates) // 2] == rates[len(rates) // 2 :]
+        assert rates[0] > rates[len(rates) // 2 - 1]
+
+    def test_fewer_stages_than_are_begun_are_refused(self, staged, tool):
+        checkpoint = str(run_folder(staged["whole"]) / "checkpoint.pth")
+        refused(tool("train", staged["whole"], "TRAIN.STAGES", "1"), checkpoint, "in stage 2", "TRAIN.STAGES is 1")
 
 
 def refused(done, *parts):
