@@ -74,16 +74,17 @@ def verdict(sections: Sequence[Section]) -> str:
 
 def check_experiment(cfg: Any, results: Path | None = None) -> list[Section]:
     """Both splits of an experiment, the detections it is scored with, and a results file where one is given."""
-    training, _, dataset = check_split(cfg, "train")
+    training, training_content, dataset = check_split(cfg, "train")
     skeleton = dataset.skeleton if dataset else skeletons.COCO
-    test, content, _ = check_split(cfg, "test")
+    test, content, test_set = check_split(cfg, "test")
+    if not any((training_content, dataset, content, test_set)):
+        raise DataError(training.findings[0].what)  # nothing is there that could be checked
     training.findings += doctor.check_skeleton(skeleton, cfg.MODEL.NUM_JOINTS, needs_sigmas=content is not None)
     if dataset:
         training.findings += doctor.check_targets(dataset.records, build_codec(cfg))
     sections = [training, test]
     if content is not None and uses_detections(cfg):
-        path = data_path(cfg, cfg.TEST.COCO_BBOX_FILE)
-        sections.append(check_detections(path, content, cfg.MODEL.NUM_JOINTS, cfg.TEST.IMAGE_THRE))
+        sections.append(check_detected_boxes(cfg, content))
     if results and content is None:
         raise ValueError(f"--results {results}: only results on COCO annotations are checked; leave it out")
     if results and content is not None:
@@ -99,11 +100,12 @@ def check_split(cfg: Any, split: str) -> tuple[Section, Any, Any]:
     root = data_path(cfg, cfg.DATASET.ROOT)
     path = coco.annotation_path(root, name)
     content = coco.read_json(path, ANNOTATIONS_FIX) if path.is_file() else None
-    if problem and content is None:
-        raise problem
     section = Section(f"{split} split {name}" + f": {path}" * (content is not None))
     if content is None:
-        check_records(section, dataset, split)
+        if problem:
+            section.findings.append(doctor.Finding(str(problem), 1, 1, "", "see the message"))
+        else:
+            check_records(section, dataset, split)
         return section, None, dataset
     images = dataset.images if dataset else ImageFolder(coco.image_folder(root, name), cfg.DATASET.DATA_FORMAT)
     skeleton = dataset.skeleton if dataset else skeletons.COCO
@@ -123,6 +125,17 @@ def try_dataset(cfg: Any, split: str, name: str) -> tuple[Any, DataError | None]
         return build_dataset(replaced(cfg, {"TEST.USE_GT_BBOX": not coco.is_test_set(name)}), split), None
     except DataError as error:
         return None, error
+
+
+def check_detected_boxes(cfg: Any, content: Any) -> Section:
+    """The section of the detections that the experiment names, or of what keeps them from being read."""
+    name = cfg.TEST.COCO_BBOX_FILE
+    path = data_path(cfg, name)
+    if name and path.is_file():
+        return check_detections(path, content, cfg.MODEL.NUM_JOINTS, cfg.TEST.IMAGE_THRE)
+    what = f"no such file: {path}" if name else "TEST.COCO_BBOX_FILE is empty, so there are no boxes to score with"
+    fix = "give a file with detections in COCO results format, or TEST.USE_GT_BBOX True"
+    return Section("detections", findings=[doctor.Finding(what, 1, 1, "", fix)])
 
 
 def uses_detections(cfg: Any) -> bool:

@@ -10,11 +10,19 @@ import torch
 
 from heatpose.report.tables import markdown_table
 
-from . import crops, decode, geometry, losses, networks, scores, targets, whole_runs
+from . import crops, decode, geometry, losses, networks, published, scores, targets, whole_runs
 from .harness import Comparison, ReferenceFile, References
 
-FORKS = ("sb", "hrnet", "lpn", "dark", "udp", "animals")
-NAMES = {"sb": "SimpleBaselines", "hrnet": "HRNet", "lpn": "LPN", "dark": "DarkPose", "udp": "UDP", "animals": "CC-SSL"}
+FORKS = ("sb", "hrnet", "lpn", "dark", "udp", "animals", "published")
+NAMES = {
+    "sb": "SimpleBaselines",
+    "hrnet": "HRNet",
+    "lpn": "LPN",
+    "dark": "DarkPose",
+    "udp": "UDP",
+    "animals": "CC-SSL",
+    "published": "published scores",
+}
 LINKS = {
     "geometry": "boxes, records, affine maps",
     "crops": "crops of real images",
@@ -27,6 +35,7 @@ LINKS = {
     "e2e": "whole test runs",
     "crops_cv4": "crops, OpenCV 4",
     "e2e_cv4": "whole test runs, OpenCV 4",
+    "published": "published predictions",
 }
 
 
@@ -43,6 +52,8 @@ def run(
     kinds: Sequence[str] = ("gt", "det"),
 ) -> None:
     """Compares all files of the five forks whose name begins with `only`; what needs real images needs `samples`."""
+    if samples is not None and "published".startswith(only):
+        published.compare(references, samples)
     for name in references.names():
         file = references.open(name)
         if not is_compared(file) or not name.startswith(only):
@@ -98,6 +109,7 @@ HEADER = [
     "arrays",
     "numbers",
     "bit-equal",
+    "largest",
     "nearest to its tolerance",
     "deviation",
     "tolerance",
@@ -111,9 +123,10 @@ def _row(group: Sequence[Comparison]) -> list[str]:
     arrays = {(each.file, each.array) for each in group}
     apart = {(each.file, each.array) for each in group if each.deviation > 0}
     failed = [each for each in group if not each.passed]
-    name = "-" if worst.deviation == 0 else f"{worst.file.split('_', 1)[1]} {worst.array}"
+    name = "-" if worst.deviation == 0 else f"{worst.file.split('_', 1)[-1]} {worst.array}"
     return [
-        str(len(arrays)), f"{sum(each.values for each in group):,}", str(len(arrays - apart)), name,
+        str(len(arrays)), f"{sum(each.values for each in group):,}", str(len(arrays - apart)),
+        f"{max(each.deviation for each in group):.1e}", name,
         f"{worst.deviation:.1e}", worst.tolerance.split(" (")[0], f"{worst.share:.1%}",
         "ok" if not failed else f"{len(failed)} FAIL",
     ]  # fmt: skip

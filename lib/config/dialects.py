@@ -22,6 +22,10 @@ RENAMED = {
 # What SimpleBaselines' code does where its files are silent, as they all are; HRNet's files name these keys.
 SIMPLE_BASELINES_DEFAULTS = {"TEST.POST_PROCESS": True, "TEST.SHIFT_HEATMAP": True}
 # In every file of the forks with these values, and read by none of their programs.
+READ_BY_CODEC = {
+    "TEST.BETA": ("soft_argmax",), "TEST.BIAS": ("soft_argmax",), "TEST.BLUR_KERNEL": ("dark",),
+    "LOSS.KPD": ("udp_offset",),
+}  # fmt: skip
 UNREAD = {"TEST.NMS_THRE": 1.0, "TEST.BBOX_THRE": 1.0, "TRAIN.GAMMA1": 0.99, "TRAIN.GAMMA2": 0.0}
 
 
@@ -62,7 +66,7 @@ def settle(cfg: dict[str, Any], given: Collection[str], written: Collection[str]
     notes = _simple_baselines(cfg, given) if any(key in RENAMED for key in written) else []
     notes += _settle_codec(cfg, given, bool(notes))
     notes += _settle_boxes(cfg, given)
-    return notes + _differences(cfg)
+    return notes + _differences(cfg) + _not_read(cfg, given)
 
 
 def _simple_baselines(cfg: dict[str, Any], given: Collection[str]) -> list[str]:
@@ -138,4 +142,22 @@ def _differences(cfg: dict[str, Any]) -> list[str]:
         section, leaf = key.split(".")
         if cfg[section][leaf] != usual and not (key == "TEST.NMS_THRE" and test["NMS"] == "box"):
             notes.append(f"{key} {cfg[section][leaf]} is read by nothing, as in the forks")
+    return notes
+
+
+def _not_read(cfg: dict[str, Any], given: Collection[str]) -> list[str]:
+    """Keys that were given and that the chosen codec or network does not read."""
+    model = cfg["MODEL"]
+    codec, name = model["CODEC"], model["NAME"]
+    notes = [
+        f"{key} is not read by codec {codec}, only by {' and '.join(readers)}"
+        for key, readers in READ_BY_CODEC.items()
+        if key in given and codec not in readers
+    ]
+    if "MODEL.TARGET_TYPE" in given and (model["TARGET_TYPE"] == "offset") != (codec == "udp_offset"):
+        notes.append(f"MODEL.TARGET_TYPE {model['TARGET_TYPE']} is not read: MODEL.CODEC {codec} says what is drawn")
+    if "TEST.SOFT_ARGMAX" in given and cfg["TEST"]["SOFT_ARGMAX"] and codec != "soft_argmax":
+        notes.append(f"TEST.SOFT_ARGMAX True is not read: MODEL.CODEC {codec} says how heatmaps are decoded")
+    if model["STYLE"] != "pytorch" and name != "pose_resnet":
+        notes.append(f"MODEL.STYLE {model['STYLE']} is not read by {name}")
     return notes

@@ -96,8 +96,16 @@ def _needs_pickle(path: Path, wanted: str) -> CheckpointError:
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
-    # What torch says of a pickle that it cannot read is how to switch its safety off.
-    reason = "nothing that torch.save writes" if isinstance(error, pickle.UnpicklingError) else first_line(error)
+    head = path.read_bytes()[:9]
+    # torch's files before 1.6 begin with a pickled number of their own
+    foreign = isinstance(error, pickle.UnpicklingError | LookupError) or "magic number" in str(error)
+    if foreign and re.match(rb"\x80[\x02-\x05]", head):
+        return _needs_pickle(path, "its content: pickle.dump wrote it, not torch.save")
+    if len(head) == 9 and head[8:] == b"{" and path.suffix != ".safetensors":
+        return CheckpointError(f"{path}: looks like a safetensors file; name it .safetensors")
+    # What torch says of a pickle that it cannot read is how to switch its safety off; a KeyError's text is a number.
+    silent = isinstance(error, pickle.UnpicklingError | LookupError)
+    reason = "nothing that torch.save writes" if silent else first_line(error)
     return CheckpointError(f"{path}: broken, cut off or no weight file ({reason}); fetch it again")
 
 

@@ -192,8 +192,9 @@ class TrainingState:
             CheckpointError: `path` is no file of `save`, or of another architecture, codec or size.
         """
         content = load_weights(self.model, path)
+        own = "codec" in content  # the forks' files hold "model", too: a name of their own, SimpleBaselines' a tuple
         for key, value in self.description.items():
-            if content.get(key, value) != value:
+            if own and content.get(key, value) != value:
                 raise CheckpointError(
                     f"{path}: was trained with {key} {content[key]}, this run has {value}; change the experiment or "
                     "set AUTO_RESUME False"

@@ -59,7 +59,7 @@ class LoadReport:
             f"{len(counters)} batch counters ({COUNTER}) missing, as in files of old versions" if counters else "",
             _listed("unexpected", self.unexpected),
             _listed("of another shape", self.wrong_shape),
-            _listed("of another shape, begun anew", self.reinitialised),
+            _listed("of another shape, re-initialised", self.reinitialised),
             _listed("left out by PRETRAINED_LAYERS", self.skipped),
         ]
         return "; ".join(part for part in parts if part)

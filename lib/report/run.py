@@ -35,14 +35,35 @@ def run_folders(output_dir: str, log_dir: str, dataset: str, model: str, name: s
 
 
 def start_logging(folder: Path | None = None, phase: str = "train") -> None:
-    """Log lines to the console and, with `folder`, to <phase>_<time>.log in it."""
+    """Log lines to the console and, with `folder`, to <phase>_<time>.log in it.
+
+    What was logged before the folder was known, by a first call without one, begins the file: the experiment's codec
+    and whatever else was said about its keys.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
-    if folder is not None:
+    early = [handler for handler in logging.getLogger().handlers if isinstance(handler, _Kept)]
+    if folder is None:
+        handlers.append(_Kept())
+    else:
         folder.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(folder / f"{phase}_{time.strftime('%Y-%m-%d-%H-%M-%S')}.log"))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
     )
+    if folder is not None:
+        for record in (record for each in early for record in each.records):
+            handlers[-1].handle(record)
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged while there is no file yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,12 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 def is_head(key):
     return key.startswith(("final_layer.", "score.", "score_."))
+
+
+def test_documented_files_are_the_forks(repository):
+    """Every experiment that docs/forks.md types is one of a fork's files."""
+    text = (repository / "docs" / "forks.md").read_text()
+    typed = re.findall(r"--cfg (experiments/\S+\.yaml)", text)
+    known = {"/".join(path.relative_to(PEERS).parts[1:]) for path in FILES}
+    assert len(typed) >= 5
+    assert [path for path in typed if path.removeprefix("experiments/") not in known] == []

@@ -178,6 +178,30 @@ class TestForkDialects:
         assert load_config(path, ["MODEL.CODEC", "dark"]).MODEL.EXTRA.LAST_FUSION_EXPANSION == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "{MODEL: {CODEC: gaussian}, TEST: {BIAS: 2.0}}",
+            "TEST.BIAS is not read by codec gaussian, only by soft_argmax",
+        ),
+        ("{MODEL: {CODEC: udp, TARGET_TYPE: offset}}", "MODEL.TARGET_TYPE offset is not read"),
+        ("{MODEL: {CODEC: dark}, TEST: {SOFT_ARGMAX: true}}", "TEST.SOFT_ARGMAX True is not read"),
+        ("{MODEL: {NAME: pose_hrnet, STYLE: caffe}}", "MODEL.STYLE caffe is not read by pose_hrnet"),
+    ],
+)
+def test_keys_that_nothing_reads_are_named(write, caplog, text, note):
+    caplog.set_level("INFO")
+    load_config(write(text))
+    assert any(note in message for message in caplog.messages), caplog.messages
+
+
+def test_keys_that_are_read_are_not_named(write, caplog):
+    caplog.set_level("INFO")
+    load_config(write("{MODEL: {CODEC: soft_argmax}, TEST: {BIAS: 2.0, BETA: 10.0}}"))
+    assert not any("not read" in message for message in caplog.messages)
+
+
 def test_flatten_is_undone_by_nothing_lost():
     flat = flatten(DEFAULTS)
     assert len(flat) == sum(1 for _ in _leaves(DEFAULTS))

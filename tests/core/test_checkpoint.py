@@ -11,7 +11,7 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import nn
 
 from heatpose.core.checkpoint import CheckpointError, read_checkpoint, save_atomically, state_dict_of
@@ -188,3 +188,27 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
         save_atomically({"a": lambda: None}, path)
     assert read_checkpoint(path)["a"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["weights.pth"]
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_a_plain_pickle_is_called_one(tmp_path, protocol):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(pickle.dumps({"state_dict": {"a": [1.0]}}, protocol))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    one_line(caught, str(path), "needs pickle", "not torch.save")
+
+
+def test_safetensors_under_another_name_are_recognised(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(save({"a": torch.zeros(2)}))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    one_line(caught, str(path), "name it .safetensors")
+
+
+def test_a_text_file_shows_no_number_for_a_reason(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_text("epoch 3, loss 0.1")
+    with pytest.raises(CheckpointError, match=r"\(nothing that torch.save writes\)"):
+        read_checkpoint(path)

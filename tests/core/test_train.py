@@ -47,7 +47,9 @@ class Run:
         self.loader = training_loader(dataset, self.cfg.TRAIN.BATCH_SIZE_PER_GPU, True, 0, self.cfg.SEED)
         optimizer = build_optimizer(self.cfg, model.parameters())
         scheduler = build_scheduler(self.cfg, optimizer, len(self.loader))
-        self.state = TrainingState(model, optimizer, scheduler, {"codec": self.codec.name}, len(self.loader))
+        self.state = TrainingState(
+            model, optimizer, scheduler, {"model": self.cfg.MODEL.NAME, "codec": self.codec.name}, len(self.loader)
+        )
 
     def fit(self, end_epoch, scores=(0.1, 0.3, 0.2, 0.4), validate_every=1, stages=1):
         fit(
@@ -125,7 +127,9 @@ def test_a_checkpoint_of_the_forks_is_continued(experiment, tmp_path):
     Run(experiment(), tmp_path / "out").fit(1)
     ours = read_checkpoint(tmp_path / "out" / "checkpoint.pth")
     weights = {f"module.{key}": value for key, value in ours["state_dict"].items()}
-    forks = {"epoch": 1, "model": "x", "state_dict": weights, "perf": np.float64(0.5), "optimizer": ours["optimizer"]}
+    # SimpleBaselines' "model" is its name and its whole configuration's
+    name = ("pose_resnet_50", "256x192_pose_resnet_50_d256x3")
+    forks = {"epoch": 1, "model": name, "state_dict": weights, "perf": np.float64(0.5), "optimizer": ours["optimizer"]}
     torch.save(forks, tmp_path / "fork.pth")
     run = Run(experiment(), tmp_path / "new")
     run.state.resume(tmp_path / "fork.pth")

@@ -76,7 +76,8 @@ class TestReport:
         )
         assert str(report) == (
             "w.pth: 2 of the model's 8 tensors loaded; 4 missing (c, d, e, ...); 1 unexpected (x); 1 of another shape "
-            "(g (1,) for (2,)); 1 of another shape, begun anew (h (3,) for (4,)); 1 left out by PRETRAINED_LAYERS (y)"
+            "(g (1,) for (2,)); 1 of another shape, re-initialised (h (3,) for (4,)); 1 left out by "
+            "PRETRAINED_LAYERS (y)"
         )
 
     def test_of_a_whole_load_says_no_more(self):
@@ -230,7 +231,7 @@ class TestBackbones:
         assert report.wrong_shape == ()
         assert len(report.reinitialised) == 3 * 6
         assert f"{fusion}.1.0.weight (8, 16, 1, 1) for (32, 16, 1, 1)" in report.reinitialised
-        assert "18 of another shape, begun anew" in caplog.text
+        assert "18 of another shape, re-initialised" in caplog.text
         assert report.missing == (f"{fusion}.0.0.weight", "final_layer.weight", "final_layer.bias")
         assert all(not key.startswith(fusion) for key in report.loaded)
         for key, value in model.state_dict().items():
@@ -283,7 +284,7 @@ class TestNewHeads:
 
         with caplog.at_level(logging.INFO):
             report = load_pretrained(model, path, reinit_head=True)
-        assert "of another shape, begun anew" in caplog.text
+        assert "of another shape, re-initialised" in caplog.text
         assert report.missing == report.unexpected == report.wrong_shape == ()
         for key, value in model.state_dict().items():
             is_head = key.split(".")[0] in model.head_layers

@@ -148,13 +148,19 @@ class TestLabels:
     def test_nobody_labelled(self):
         only(check(content(annotation(keypoints=[0] * 51, num_keypoints=0))), "nobody has a labelled keypoint")
 
-    @pytest.mark.parametrize("v", [3, 0.4])
-    def test_visibility(self, v):
-        only(check(content(annotation(keypoints=keypoints(v=v)))), "visibility other than 0, 1 or 2")
+    def test_everybody_a_crowd(self):
+        only(check(content(annotation(iscrowd=1))), "everybody is a crowd")
+
+    def test_a_visibility_that_weighs(self):
+        only(check(content(annotation(keypoints=keypoints(v=0.4)))), "visibility below 1")
+
+    def test_a_visibility_that_is_read_as_labelled(self):
+        only(check(content(annotation(keypoints=keypoints(v=3)))), "visibility other than 0, 1 or 2", spoils=False)
 
     def test_missing_joints_at_the_origin(self):
-        points = [(0, 0), *SPREAD[1:]]
-        only(check(content(annotation(keypoints=keypoints(points)))), "labelled joints at (0, 0)")
+        points = [*SPREAD[:5], (0, 0), *SPREAD[6:]]
+        found = only(check(content(annotation(keypoints=keypoints(points)))), "labelled joints at (0, 0)")
+        assert "joint number 5" in found.example
 
     @pytest.mark.parametrize(("declared", "labelled"), [(0, keypoints()), (17, [0] * 51)])
     def test_num_keypoints_that_matters(self, declared, labelled):

@@ -15,24 +15,34 @@ def check_labels(table: Table) -> list[Finding]:
     """Visibility values, num_keypoints, and labelled joints at (0, 0)."""
     visibility, labelled = table.keypoints[..., 2], table.labelled
     counts = labelled.sum(axis=1)
+    if table.crowd.all():
+        what = "everybody is a crowd (iscrowd 1): crowds are not trained on, and what is found on them is not counted"
+        return [Finding(what, len(counts), len(counts), table.name(0), "write iscrowd 0 for single people")]
     if not (labelled.any(axis=1) & ~table.crowd).any():
         what = "nobody has a labelled keypoint (v is 1 or 2): there is nothing to train on or to score"
         fix = "write v = 2 for visible and v = 1 for hidden but labelled joints"
         return [Finding(what, len(counts), len(counts), f"{table.name(0)}: v {shown(visibility[0])}", fix)]
     strange = np.isfinite(visibility) & ~np.isin(visibility, (0, 1, 2))
-    at_origin = (labelled & (table.keypoints[..., :2] == 0).all(axis=2)).any(axis=1)
+    partial = strange & (visibility < 1)  # from 1 on, every value is read as labelled
+    lost = labelled & (table.keypoints[..., :2] == 0).all(axis=2)
+    at_origin = lost.any(axis=1)
     counted = ~table.crowd & np.isfinite(table.keypoints).all(axis=(1, 2))
     disagree = counted & ((table.declared == 0) != (counts == 0))
     inexact = counted & ~disagree & (table.declared != counts)
     return [
         *find(
-            "people with a visibility other than 0, 1 or 2: it weighs their joints in the loss", strange.any(axis=1),
-            lambda i: f"{table.name(i)}: v {shown(visibility[i][strange[i]])}",
+            "people with a visibility below 1 that is not 0: it weighs their joints in the loss", partial.any(axis=1),
+            lambda i: f"{table.name(i)}: v {shown(visibility[i][partial[i]])}",
             "write 0 (not labelled), 1 (hidden) or 2 (visible)", SYSTEMATIC,
         ),
         *find(
+            "people with a visibility other than 0, 1 or 2, which is read as labelled",
+            (strange & ~partial).any(axis=1), lambda i: f"{table.name(i)}: v {shown(visibility[i][strange[i]])}",
+            "write 0 (not labelled), 1 (hidden) or 2 (visible)", NEVER,
+        ),
+        *find(
             "people with labelled joints at (0, 0), most likely missing ones", at_origin,
-            lambda i: f"{table.name(i)}: joint number {np.flatnonzero(labelled[i])[0]}",
+            lambda i: f"{table.name(i)}: joint number {np.flatnonzero(lost[i])[0]}",
             "write v = 0 for joints without a label", SYSTEMATIC,
         ),
         *find(

@@ -111,7 +111,7 @@ def check_categories(content: dict[str, Any], table: Table) -> list[Finding]:
     matters = bool(used & {key(each) for each in listed}) or bool(others.all())
     found = find(
         f"annotations of a category other than {PERSON} (person): nobody trains on them or predicts them"
-        + ", but COCOeval scores every listed category, so its mean falls" * matters,
+        + ", but COCOeval scores every listed category, so the mean over the categories falls" * matters,
         others,
         lambda i: f"{table.name(i)}: category_id {shown(table.annotations[i].get('category_id'))}",
         f"set category_id to {PERSON}, with one entry of that id in 'categories', or drop them",
