@@ -12,7 +12,7 @@ ANNOTATED_BOXES_ONLY = ("mpii",)
 OFFSET_LOSSES = ("JointsMSEOffset", "JointsL1Offset")
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
-    "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
+    "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop"),
     "LOSS.REDUCTION": ("mean", "sum"),
     "TEST.NMS": ("oks", "box"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),

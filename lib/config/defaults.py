@@ -66,13 +66,13 @@ DEFAULTS: dict[str, Any] = {
         "END_EPOCH": 140,  # epochs in all; of each stage, where there are several
         "STAGES": 1,  # LPN's iterative training: trainings in a row, each from the weights of the one before
         "VALIDATE_EVERY": 1,  # score after every so many epochs, and after the last
-        "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adamw, sgd
+        "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adamw, sgd, rmsprop
         "LR": 0.001,  # learning rate
         "LR_STEP": [90, 120],  # epochs (of a stage) after which the rate is multiplied by LR_FACTOR
         "LR_FACTOR": 0.1,  # see LR_STEP
         "WARMUP_ITERS": 0,  # steps over which the rate rises linearly from LR * WARMUP_FACTOR to LR
         "WARMUP_FACTOR": 0.1,  # see WARMUP_ITERS
-        "WD": 0.0001,  # weight decay of adamw and sgd
+        "WD": 0.0001,  # weight decay of adamw, sgd and rmsprop
         "MOMENTUM": 0.9,  # sgd
         "NESTEROV": False,  # sgd
         "GAMMA1": 0.99,  # in the forks' files; read by nothing, there or here
@@ -152,5 +152,6 @@ MODEL_EXTRA: dict[str, dict[str, Any]] = {
         "NUM_FEATURES": 256,  # channels of the hourglasses, an even number
         "NUM_STACKS": 8,  # hourglasses, one after another; each has heatmaps of its own
         "NUM_BLOCKS": 1,  # residual blocks at each place of an hourglass
+        "STEM_CHANNELS": 64,  # channels of the first convolution, doubled by each of the two blocks after it
     },
 }

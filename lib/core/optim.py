@@ -13,7 +13,8 @@ def build_optimizer(cfg: Any, parameters: Iterable[torch.nn.Parameter]) -> Optim
     """The optimizer that TRAIN names.
 
     As in all five forks, `adam` takes no weight decay: TRAIN.WD stands in their Adam experiments, but their optimizer
-    is built without it, and the published numbers come from that. `adamw` and `sgd` use it.
+    is built without it, and the published numbers come from that. `adamw`, `sgd` and `rmsprop` use it. `rmsprop` has no
+    momentum and averages the squares with 0.99, as Newell et al. train their hourglasses.
     """
     train = cfg.TRAIN
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
@@ -25,7 +26,9 @@ def build_optimizer(cfg: Any, parameters: Iterable[torch.nn.Parameter]) -> Optim
         return torch.optim.SGD(
             parameters, lr=train.LR, momentum=train.MOMENTUM, weight_decay=train.WD, nesterov=train.NESTEROV
         )
-    raise ValueError(f"TRAIN.OPTIMIZER is {train.OPTIMIZER!r}; choose one of adam, adamw, sgd")
+    if train.OPTIMIZER == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=train.LR, alpha=0.99, weight_decay=train.WD)
+    raise ValueError(f"TRAIN.OPTIMIZER is {train.OPTIMIZER!r}; choose one of adam, adamw, sgd, rmsprop")
 
 
 def build_scheduler(cfg: Any, optimizer: Optimizer, steps_per_epoch: int) -> LambdaLR:

@@ -87,9 +87,11 @@ class StackedHourglass(nn.Module):
 
     Args:
         out_channels: channels of the heatmaps.
-        features: channels of the hourglasses, an even number. The stem has 64, 128 and 256, whatever they are.
+        features: channels of the hourglasses, an even number.
         stacks: number of hourglasses.
         blocks: residual blocks at each place of an hourglass.
+        stem_channels: channels of the first convolution, doubled by each of the two blocks after it, whatever
+            `features` is; 64 in the papers' code, less for tiny networks.
 
     Raises:
         ValueError: a number is below 1, or `features` is odd.
@@ -97,16 +99,18 @@ class StackedHourglass(nn.Module):
 
     head_layers = ("score", "score_")
 
-    def __init__(self, out_channels: int, features: int = 256, stacks: int = 8, blocks: int = 1):
-        _check_counts(NUM_FEATURES=features, NUM_STACKS=stacks, NUM_BLOCKS=blocks)
+    def __init__(
+        self, out_channels: int, features: int = 256, stacks: int = 8, blocks: int = 1, stem_channels: int = 64
+    ):
+        _check_counts(NUM_FEATURES=features, NUM_STACKS=stacks, NUM_BLOCKS=blocks, STEM_CHANNELS=stem_channels)
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, stem_channels, 7, 2, padding=3)
+        self.bn1 = nn.BatchNorm2d(stem_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = _residuals(64, 128)
+        self.layer1 = _residuals(stem_channels, 2 * stem_channels)
         self.maxpool = nn.MaxPool2d(2)
-        self.layer2 = _residuals(128, 256)
-        self.layer3 = _residuals(256, features)
+        self.layer2 = _residuals(2 * stem_channels, 4 * stem_channels)
+        self.layer3 = _residuals(4 * stem_channels, features)
         self.hg = nn.ModuleList(Hourglass(features, blocks) for _ in range(stacks))
         self.res = nn.ModuleList(_residuals(features, features, blocks) for _ in range(stacks))
         self.fc = nn.ModuleList(_linear(features) for _ in range(stacks))
@@ -130,7 +134,9 @@ class StackedHourglass(nn.Module):
     @classmethod
     def from_extra(cls, extra: Mapping[str, Any], out_channels: int) -> "StackedHourglass":
         """The network that MODEL.EXTRA describes."""
-        return cls(out_channels, extra["NUM_FEATURES"], extra["NUM_STACKS"], extra["NUM_BLOCKS"])
+        return cls(
+            out_channels, extra["NUM_FEATURES"], extra["NUM_STACKS"], extra["NUM_BLOCKS"], extra["STEM_CHANNELS"]
+        )
 
 
 def _linear(channels: int) -> nn.Sequential:

@@ -51,7 +51,7 @@ def test_settings_equal_the_forks(ours, theirs):
 
 def test_every_experiment_is_compared():
     files = {path.relative_to(OURS).with_suffix("").as_posix() for path in OURS.rglob("*.yaml") if path.stem != "base"}
-    assert files == {ours for ours, _ in pairs()}
+    assert files - {ours for ours, _ in pairs()} == {"hourglass/hg8_256x256"}  # Newell's, which no fork has
 
 
 def test_every_file_of_the_forks_loads_with_its_codec():

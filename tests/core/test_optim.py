@@ -17,15 +17,20 @@ def built(experiment, **train):
 
 @pytest.mark.parametrize(
     ("name", "kind", "decay"),
-    [("adam", torch.optim.Adam, 0), ("adamw", torch.optim.AdamW, 0.1), ("sgd", torch.optim.SGD, 0.1)],
+    [
+        ("adam", torch.optim.Adam, 0),
+        ("adamw", torch.optim.AdamW, 0.1),
+        ("sgd", torch.optim.SGD, 0.1),
+        ("rmsprop", torch.optim.RMSprop, 0.1),
+    ],
 )
 def test_optimizers_and_the_weight_decay_that_adam_ignores(experiment, name, kind, decay):
     optimizer, _ = built(experiment, OPTIMIZER=name, NESTEROV=True, MOMENTUM=0.8)
     assert type(optimizer) is kind
     assert optimizer.param_groups[0]["weight_decay"] == decay
     assert len(optimizer.param_groups[0]["params"]) == 1
-    if name == "sgd":
-        assert optimizer.param_groups[0]["momentum"] == 0.8
+    if "momentum" in optimizer.param_groups[0]:
+        assert optimizer.param_groups[0]["momentum"] == (0.8 if name == "sgd" else 0)
 
 
 def rates(optimizer, scheduler, steps):

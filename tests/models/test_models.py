@@ -211,6 +211,7 @@ def test_exchange_module_with_one_branch_learns():
         (make_cfg(NUM_DECONV_KERNELS=[4, 4, 5]), r"NUM_DECONV_KERNELS has 5; a kernel side is one of \[2, 3, 4\]"),
         (make_cfg("hourglass", NUM_STACKS=0), "NUM_STACKS 0 of hourglass .*; use 1 or more"),
         (make_cfg("hourglass", NUM_FEATURES=15), "NUM_FEATURES 15 of hourglass is odd"),
+        (make_cfg("hourglass", STEM_CHANNELS=0), "STEM_CHANNELS 0 of hourglass .*; use 1 or more"),
         (make_cfg(FINAL_CONV_KERNEL=2), "FINAL_CONV_KERNEL 2 is unknown; use 1 or 3"),
         (make_cfg("pose_hrnet", **tiny_hrnet_extra(BLOCK="WIDE")), "STAGE2.BLOCK 'WIDE' is unknown; use one of BASIC"),
         (make_cfg("pose_hrnet", **tiny_hrnet_extra(FUSE_METHOD="CAT")), "STAGE2.FUSE_METHOD 'CAT' is unknown; use SUM"),
