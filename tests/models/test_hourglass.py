@@ -1,5 +1,7 @@
 """Stacked hourglasses: DarkPose's experiment files, odd sizes, intermediate supervision, training."""
 
+import gzip
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from heatpose.codecs import build_codec
 from heatpose.config import ConfigError, load_config
 from heatpose.core.loss import build_loss
 from heatpose.core.predict import heatmaps
+from heatpose.core.weights import load_weights
 from heatpose.models import build_model
 from heatpose.models.hourglass import Hourglass, StackedHourglass
 from heatpose.report.summary import summarise
@@ -52,12 +55,64 @@ def test_size_and_cost_as_darkpose_counts_them(repository, golden_index, name, r
     counted = " ".join(golden_index["models_dark.npz"]["models"][reference]["get_model_summary"])
     assert f"Total Parameters: {summary.parameters:,} " in counted
     assert f": {summary.multiply_adds / 1024**3} GFLOPs" in counted
+    assert summary.multiply_adds == summary.hrnet_count
 
 
 def test_the_summary_counts_the_lists_of_layers():
     summary = summarise(StackedHourglass(17, features=64, stacks=2), (192, 256))
-    rows = [[cell.strip() for cell in line.split("|")] for line in summary.layers.splitlines()[2:]]
-    assert sum(float(row[5]) for row in rows) == pytest.approx(summary.multiply_adds / 1e9, abs=0.0005 * len(rows))
+    stages = {stage.name: stage.multiply_adds for stage in summary.stages()}
+    assert sum(stages.values()) == summary.multiply_adds
+    assert stages["score"] == 2 * 17 * 64 * 48 * 64
+    block = 64 * 32 + 9 * 32 * 32 + 32 * 64
+    # Skip branches at 64x48 to 8x6 px, the ways down and up at 32x24 to 4x3, and the bottom.
+    assert stages["hg"] == 2 * block * ((3072 + 768 + 192 + 48) + 2 * (768 + 192 + 48 + 12) + 12)
+
+
+@pytest.fixture(scope="module")
+def listings(golden_dir):
+    """Network -> its state_dict's keys and shapes in the fork's code."""
+    return json.loads(gzip.decompress((golden_dir / "models_keys.json.gz").read_bytes()))
+
+
+def shapes(model):
+    return {key: list(value.shape) for key, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize(("stacks", "parameters"), [(4, 13_022_408), (1, 3_587_474)])
+def test_ccssls_network(listings, golden_index, stacks, parameters):
+    with torch.device("meta"):
+        model = StackedHourglass(18, stacks=stacks, blocks=1)
+    name = f"animals_hg_s{stacks}_b1_c18_256"
+    assert golden_index["models_animals.npz"]["models"][name]["params"] == parameters
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+    assert list(shapes(model).items()) == list(listings[name].items())
+
+
+def test_both_forks_give_their_weights_the_same_names(listings):
+    assert list(listings["animals_hg_s4_b1_c18_256"]) == list(listings["dark_hg4_128x96"])
+    with torch.device("meta"):
+        assert list(shapes(StackedHourglass(17, stacks=4)).items()) == list(listings["dark_hg4_128x96"].items())
+
+
+def test_a_checkpoint_of_ccssl_loads(tmp_path):
+    """Their file: DataParallel's prefix, and what else a training keeps beside the weights."""
+    torch.manual_seed(0)
+    theirs, ours = (StackedHourglass(18, features=8, stacks=2) for _ in range(2))
+    content = {"epoch": 3, "arch": "hg", "best_acc": 0.5, "optimizer": {"state": {}, "param_groups": []},
+               "state_dict": {f"module.{key}": value for key, value in theirs.state_dict().items()}}  # fmt: skip
+    torch.save(content, tmp_path / "model_best.pth.tar")
+    load_weights(ours, tmp_path / "model_best.pth.tar")
+    images = torch.randn(1, 3, 64, 64)
+    for one, other in zip(theirs.eval()(images), ours.eval()(images), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_thin_stem():
+    wide, thin = (StackedHourglass(17, features=32, stacks=2, stem_channels=channels) for channels in (64, 16))
+    assert [thin.conv1.out_channels, thin.layer3[0].conv1.in_channels] == [16, 64]
+    stems = ("conv1", "bn1", "layer1", "layer2", "layer3")
+    rest = [{key: shape for key, shape in shapes(model).items() if not key.startswith(stems)} for model in (wide, thin)]
+    assert rest[0] == rest[1]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (24, 18), (31, 17), (96, 72)])
