@@ -15,6 +15,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 import torch
 
 from heatpose.config import load_config, replaced
+from heatpose.core.batch import pixel_statistics
 from heatpose.core.evaluate import build_scorer
 from heatpose.core.predict import predict
 from heatpose.core.train import TrainingError
@@ -145,7 +146,7 @@ class Validator:
         )
         keypoints = predict(
             model, self.loader, self.codec, records.center, records.scale, self.device, test.BATCH_SIZE_PER_GPU,
-            skeleton.flip_pairs if test.FLIP_TEST else None, reporter,
+            skeleton.flip_pairs if test.FLIP_TEST else None, reporter, pixel_statistics(self.cfg),
         )  # fmt: skip
         self.sheet = reporter.sheet
         return self.scorer.score_people(keypoints, records, self.results)

@@ -14,7 +14,7 @@ from common import build_painter, build_validators, network_name, parse_argument
 
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
-from heatpose.core.batch import place
+from heatpose.core.batch import pixel_statistics, place
 from heatpose.core.loss import build_loss
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.torchvision_weights import is_torchvision
@@ -73,7 +73,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     try:
         fit(
             state, loader, codec, loss, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
-            cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES,
+            cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES, pixel_statistics(cfg),
         )  # fmt: skip
     finally:
         reporter.close()

@@ -16,7 +16,9 @@ SIZE = (192, 256)
 def compare(file: ReferenceFile, samples: Path) -> None:
     """All arrays of crops_<fork>: to the last bit, since it is the same OpenCV."""
     codec = CODEC[file.fork](SIZE, (48, 64), 17)
-    center, scale = box_to_center_scale(file["boxes"], SIZE[0] / SIZE[1], inclusive=codec.inclusive_boxes)
+    center, scale = box_to_center_scale(
+        file["boxes"], SIZE[0] / SIZE[1], inclusive=codec.inclusive_boxes, extension=codec.box_extension
+    )
     file.compare("center", center)
     file.compare("scale", scale / PIXEL_STD)
     matrices = [codec.warp_matrix(*box) for box in zip(center, scale, file["rot"], strict=True)]

@@ -26,7 +26,7 @@ FILES = ("geometry_*", "targets_*", "decode_*", "losses_*", "nms_*", "eval_mpii_
 DROPPED = (
     "256x256_s2/*", "*/coco_db_256x256/*", "affine/288x384*", "affine/96x128*", "affine/64x64*", "box3/*", "oks3/*",
     "acc_a/*", "case1/*", "case2/*", "losses_*:*/grad", "targets_*:*/nonzero", "decode_*:flip*", "animals/*",
-    "64x48/gauss_*", "oks2/*", "*first3",
+    "64x48/gauss_*", "oks2/*", "*first3", "targets_*:MPII/*",
 )  # fmt: skip
 ROW_WISE = ("geometry", "targets")
 KEPT = ("role", "tolerance")  # of what the index says of an array
@@ -59,7 +59,8 @@ def excerpt(whole: References, name: str) -> dict[str, np.ndarray]:
     kept = {}
     for array in file.about["arrays"]:
         if not any(fnmatch.fnmatch(array, each) or fnmatch.fnmatch(f"{name}:{array}", each) for each in DROPPED):
-            kept[array] = file[array][_rows(name, array, len(file[array]))]
+            values = file[array]
+            kept[array] = values[_rows(name, array, len(values))] if values.ndim else values
         if name == "decode_inputs" and array in MAPS:
             kept[f"{array}_samples"] = np.array(MAPS[array])  # whose center and scale belong to them
     return kept

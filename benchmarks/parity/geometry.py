@@ -5,9 +5,10 @@ import torch
 
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.gaussian import GaussianCodec
+from heatpose.codecs.megvii import MegviiCodec
 from heatpose.codecs.udp import UdpCodec
 from heatpose.dataset import coco, mpii
-from heatpose.dataset.augment import half_body_box, mirror_keypoints
+from heatpose.dataset.augment import half_body_box, mirror_keypoints, mspn_half_body_box
 from heatpose.dataset.records import Records, select_consistent
 from heatpose.dataset.skeletons import COCO, MPII
 from heatpose.utils.geometry import box_to_center_scale, invert, similarity_matrix, transform_points, udp_matrix
@@ -15,12 +16,20 @@ from heatpose.utils.geometry import box_to_center_scale, invert, similarity_matr
 from .harness import ReferenceFile
 
 PIXEL_STD = np.float32(200)  # px in one unit of the forks' scale
-CODEC = {"sb": GaussianCodec, "hrnet": GaussianCodec, "lpn": GaussianCodec, "dark": DarkCodec, "udp": UdpCodec}
+CODEC = {
+    "sb": GaussianCodec, "hrnet": GaussianCodec, "lpn": GaussianCodec, "dark": DarkCodec, "udp": UdpCodec,
+    "mspn": MegviiCodec,
+}  # fmt: skip
 FLIPPED_WIDTH = 401  # of the image in flip/joints_out
+MSPN_FLIPPED_WIDTH = 500
+MSPN_TEST_EXTENSION = (0.09, 0.135)
 
 
 def compare(file: ReferenceFile) -> None:
     """All arrays of geometry_<fork>."""
+    if file.fork == "mspn":
+        _mspn(file)
+        return
     inclusive = CODEC[file.fork].inclusive_boxes
     _boxes(file, inclusive)
     _records(file, inclusive)
@@ -135,3 +144,40 @@ def _half_body(file: ReferenceFile, name: str, upper: tuple[int, ...], ratio: fl
     ]
     file.compare(f"{name}/center", np.stack([center for center, _ in found]))
     file.compare(f"{name}/scale", np.stack([scale for _, scale in found]) / 200)
+
+
+def _mspn(file: ReferenceFile) -> None:
+    """MSPN's own boxes and half bodies; its crop's matrix is the standard one, asked for by (height, width)."""
+    if "box" in file:
+        center, scale = box_to_center_scale(file["box"], 0.75, extension=MSPN_TEST_EXTENSION)
+        file.compare("bbox_to_cs/center", center)
+        file.compare("bbox_to_cs/scale_test", scale / PIXEL_STD)
+        # The box before it takes an aspect ratio: an extreme one leaves the one or the other side as it is.
+        tall, flat = (box_to_center_scale(file["box"], ratio, extension=(0, 0))[1] for ratio in (1e-30, 1e30))
+        file.compare("bbox_to_cs/scale", np.stack([tall[:, 0], flat[:, 1]], axis=1) / PIXEL_STD)
+    boxes = list(zip(file["cs/center"], file["cs/scale"] * PIXEL_STD, file["cs/rot"], strict=True))
+    for width, height in ((192, 256), (288, 384), (256, 256)):
+        matrices = np.stack([similarity_matrix(*box, (width, height)) for box in boxes])
+        file.compare(f"affine/{height}x{width}", matrices)
+    is_coco = file["half_body/joints"].shape[1] == COCO.num_joints
+    skeleton, ratio, extension = (COCO, 0.75, (0.6, 0.8)) if is_coco else (MPII, 1.0, (0.6, 0.6))
+    _mspn_half_body(file, skeleton.upper_body_mspn or skeleton.upper_body, ratio, np.array(extension))
+    count = len(file["flip/vis_out"])
+    mirrored = [
+        mirror_keypoints(points, seen, MSPN_FLIPPED_WIDTH, skeleton.flip_pairs)
+        for points, seen in zip(file["half_body/joints"][:count], file["half_body/vis"][:count], strict=True)
+    ]
+    file.compare("flip/joints_out", np.stack([points for points, _ in mirrored]))
+    file.compare("flip/vis_out", np.stack([seen for _, seen in mirrored]))
+
+
+def _mspn_half_body(file: ReferenceFile, upper: tuple[int, ...], ratio: float, extension: np.ndarray) -> None:
+    nobody = np.full(2, np.nan), np.full(2, np.nan)
+    found = [
+        mspn_half_body_box(joints, visible[:, 0], upper, ratio, draws[0] < 0.5, extension * draws[1:]) or nobody
+        for joints, visible, draws in zip(
+            file["half_body/joints"], file["half_body/vis"], file["half_body/draws"], strict=True
+        )
+    ]
+    file.compare("half_body/center", np.stack([center for center, _ in found]))
+    file.compare("half_body/scale", np.stack([scale for _, scale in found]) / 200)

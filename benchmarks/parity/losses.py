@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from heatpose.core.loss import JointsL1Offset, JointsMSE, JointsMSEOffset, JointsOHKMMSE
+from heatpose.core.loss import JointsL1Offset, JointsL2, JointsMSE, JointsMSEOffset, JointsOHKMMSE
 from heatpose.metrics import heatmap_accuracy
 from heatpose.utils.heatmaps import argmax_2d
 
@@ -27,6 +27,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "l1_offset_mean": (JointsL1Offset(), "_offset", "target_weight"),
     "l1_offset_sum": (JointsL1Offset(reduction="sum"), "_offset", "target_weight"),
 }
+MSPN_CASES = {"l2": JointsL2(use_ohkm=False), "l2_ohkm_top8": JointsL2(topk=8), "l2_ohkm_top3": JointsL2(topk=3)}
 
 
 def compare(file: ReferenceFile) -> None:
@@ -34,6 +35,10 @@ def compare(file: ReferenceFile) -> None:
     for case in file.cases():
         if case in CASES:
             _loss(file, case)
+        elif case in MSPN_CASES:
+            _mspn_loss(file, case)
+        elif case.startswith("total"):
+            _mspn_total(file, case)
         elif case.startswith("acc"):
             _accuracy(file, case)
 
@@ -59,3 +64,30 @@ def _accuracy(file: ReferenceFile, case: str) -> None:
         file.compare(f"{case}/{threshold}/acc", torch.cat([mean, found.per_joint]))
         file.compare(f"{case}/{threshold}/avg_cnt", torch.cat([mean, found.count.reshape(1).double()]))
     file.compare(f"{case}/pred", argmax_2d(output)[0])
+
+
+def _mspn_loss(file: ReferenceFile, case: str) -> None:
+    """MSPN's loss of one output, that is of the finest level."""
+    output = torch.from_numpy(file["in/output"]).requires_grad_()
+    total = MSPN_CASES[case](output, torch.from_numpy(file["in/label"]), torch.from_numpy(file["in/valid"]))
+    total.backward()
+    file.compare(f"{case}/value", total.detach().double().reshape(1))
+    file.compare(f"{case}/grad", output.grad)
+
+
+def _mspn_total(file: ReferenceFile, case: str) -> None:
+    """MSPN's loss of all outputs, e.g. total_st2_ohkm1_ctf0; outputs and targets follow from a seed."""
+    stages, ohkm, coarse_to_fine = (int(part[-1]) for part in case.split("_")[1:])
+    rng, shape = np.random.default_rng(1040 + stages), file["in/output"].shape
+    outputs = [
+        torch.from_numpy((rng.standard_normal(shape) * 20).astype(np.float32)).requires_grad_()
+        for _ in range(4 * stages)
+    ]
+    labels = rng.uniform(0, 255, (shape[0], 5, *shape[1:])).astype(np.float32)
+    targets = list(torch.from_numpy(labels).unbind(dim=1))
+    loss = JointsL2(bool(ohkm), 8, bool(coarse_to_fine))(outputs, targets, torch.from_numpy(file["in/valid"]))
+    loss.backward()
+    file.compare(f"{case}/value", loss.detach().double())
+    gradients = torch.stack([output.grad for output in outputs]).double().flatten(1)
+    sums = torch.stack([gradients.sum(dim=1), gradients.square().sum(dim=1)], dim=1)
+    file.compare(f"{case}/gradsum", sums.view(stages, 4, 2))

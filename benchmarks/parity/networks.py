@@ -73,6 +73,8 @@ def _model(fork: str, about: dict[str, Any], peers: Path | None) -> nn.Module:
 
 def model_config(fork: str, about: dict[str, Any], peers: Path | None) -> FrozenConfig:
     """The configuration of a reference's network: of the fork's experiment file, of ours, or of its arguments."""
+    if fork == "mspn":
+        return load_config(*_mspn_arguments(about))
     if "yaml" not in about["args"]:
         return load_config(OURS / "coco/resnet/res50_256x192.yaml", _resnet_arguments(about))
     yaml = about["args"]["yaml"]
@@ -92,6 +94,14 @@ def _resnet_arguments(about: dict[str, Any]) -> list[str]:
         "MODEL.HEATMAP_SIZE": f"({width // 4},{height // 4})",
     }
     return [str(word) for pair in pairs.items() for word in pair]
+
+
+def _mspn_arguments(about: dict[str, Any]) -> tuple[Path, list[str]]:
+    """Our experiment of the data set whose joints the network has, and what differs from it."""
+    args = about["args"]
+    name = "coco/mspn/2xstg_256x192.yaml" if args["KEYPOINT_NUM"] == 17 else "mpii/mspn/2xstg_256x256.yaml"
+    pairs = {"NUM_STAGES": args["STAGE_NUM"], "UPSAMPLE_CHANNELS": args["UPSAMPLE_CHANNEL_NUM"]}
+    return OURS / name, [word for key, value in pairs.items() for word in (f"MODEL.EXTRA.{key}", str(value))]
 
 
 def find_experiment(fork: str, yaml: str, peers: Path | None) -> Path:
@@ -118,8 +128,8 @@ def _outputs(file: ReferenceFile, name: str, model: nn.Module, size: Sequence[in
     with torch.no_grad():
         result = model(images)
     outputs = [result] if isinstance(result, Tensor) else result
-    endings = ["out"] if f"{name}/out/val" in file else [f"out{number}" for number in range(len(outputs))]
-    for ending, output in zip(endings, outputs, strict=True):
+    endings = _endings(file, name, len(outputs))
+    for ending, output in [*zip(endings, outputs, strict=True), *([("out", outputs[-1])] if len(outputs) > 1 else [])]:
         entry, values = f"{name}/{ending}", output.numpy()
         deviation = float(file[f"{entry}/stats"][1])
         file.compare(f"{entry}/shape", np.array(values.shape))
@@ -127,3 +137,10 @@ def _outputs(file: ReferenceFile, name: str, model: nn.Module, size: Sequence[in
         exact = values.astype(np.float64)
         stats = np.array([exact.mean(), exact.std(), exact.min(), exact.max()])
         file.compare(f"{entry}/stats", stats, tolerance="abs 0.001", unit=deviation)
+
+
+def _endings(file: ReferenceFile, name: str, count: int) -> list[str]:
+    """What the reference calls each output: out alone, out0, out1, ..., or MSPN's stage0_res0, stage0_res1, ..."""
+    if f"{name}/stage0_res0/val" in file:
+        return [f"stage{number // 4}_res{number % 4}" for number in range(count)]
+    return ["out"] if count == 1 else [f"out{number}" for number in range(count)]

@@ -13,13 +13,14 @@ from heatpose.report.tables import markdown_table
 from . import crops, decode, geometry, losses, networks, published, scores, targets, whole_runs
 from .harness import Comparison, ReferenceFile, References
 
-FORKS = ("sb", "hrnet", "lpn", "dark", "udp", "animals", "published")
+FORKS = ("sb", "hrnet", "lpn", "dark", "udp", "mspn", "animals", "published")
 NAMES = {
     "sb": "SimpleBaselines",
     "hrnet": "HRNet",
     "lpn": "LPN",
     "dark": "DarkPose",
     "udp": "UDP",
+    "mspn": "MSPN",
     "animals": "CC-SSL",
     "published": "published scores",
 }
@@ -51,7 +52,7 @@ def run(
     only: str = "",
     kinds: Sequence[str] = ("gt", "det"),
 ) -> None:
-    """Compares all files of the five forks whose name begins with `only`; what needs real images needs `samples`."""
+    """Compares all files of the forks whose name begins with `only`; what needs real images needs `samples`."""
     if samples is not None and "published".startswith(only):
         published.compare(references, samples)
     for name in references.names():

@@ -5,6 +5,7 @@ import torch
 
 from heatpose.codecs import JOINT_WEIGHTS
 from heatpose.codecs.base import Codec
+from heatpose.codecs.megvii import KERNELS, MegviiCodec
 from heatpose.codecs.udp import UdpOffsetCodec
 
 from .geometry import CODEC
@@ -15,6 +16,10 @@ SIZES = {"192x256_s2": ((192, 256), (48, 64)), "256x256_s2": ((256, 256), (64, 6
 
 def compare(file: ReferenceFile) -> None:
     """All arrays of targets_<fork>: whole maps, and sums, moments and maxima of the others."""
+    if file.fork == "mspn":
+        for entry, sizes in (("COCO", ((192, 256), (48, 64), 17)), ("MPII", ((256, 256), (64, 64), 16))):
+            if f"{entry}/joints" in file:
+                _mspn(file, entry, MegviiCodec(*sizes))
     for entry, sizes in SIZES.items():
         if f"{entry}/joints" not in file:
             continue
@@ -36,6 +41,19 @@ def _render(file: ReferenceFile, entry: str, codec: Codec) -> tuple[np.ndarray, 
 
 def _maps(file: ReferenceFile, entry: str, codec: Codec, dense: bool = False) -> None:
     maps, weight = _render(file, entry.split("/")[0], codec)
+    _statistics(file, entry, maps, weight, dense)
+
+
+def _mspn(file: ReferenceFile, entry: str, codec: MegviiCodec) -> None:
+    """The targets of all levels."""
+    joints, visible = (torch.from_numpy(file[f"{entry}/{name}"]) for name in ("joints", "vis"))
+    targets, weight = codec.training_targets(joints, visible[..., 0])
+    file.compare(f"{entry}/valid", weight)
+    for kernel, target in zip(KERNELS, targets, strict=True):
+        _statistics(file, f"{entry}/k{kernel}", target.double().numpy(), weight.numpy())
+
+
+def _statistics(file: ReferenceFile, entry: str, maps: np.ndarray, weight: np.ndarray, dense: bool = False) -> None:
     file.compare(f"{entry}/target_weight", weight)
     for name in file.outputs():
         if name.startswith(f"{entry}/target_first"):

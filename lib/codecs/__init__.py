@@ -11,6 +11,7 @@ from ..utils.registry import Registry
 from .base import Codec
 from .dark import DarkCodec
 from .gaussian import GaussianCodec
+from .megvii import MegviiCodec
 from .soft_argmax import SoftArgmaxCodec
 from .udp import UdpCodec, UdpOffsetCodec
 
@@ -50,6 +51,17 @@ def _soft_argmax(cfg: Any) -> Codec:
 @CODECS.register("dark")
 def _dark(cfg: Any) -> Codec:
     return DarkCodec(**_common(cfg), sigma=cfg.MODEL.SIGMA, blur_kernel=cfg.TEST.BLUR_KERNEL)
+
+
+@CODECS.register("megvii")
+def _megvii(cfg: Any) -> Codec:
+    test = cfg.TEST
+    return MegviiCodec(
+        **_common(cfg),
+        blur_kernel=test.BLUR_KERNEL,
+        shift_ratios=test.SHIFT_RATIOS,
+        box_extension=cfg.DATASET.BOX_EXTENSION,
+    )
 
 
 @CODECS.register("udp")

@@ -22,7 +22,11 @@ class Codec(ABC):
 
     name: str
     inclusive_boxes = False  # boxes end on pixel x + w - 1 (DarkPose) instead of x + w
+    # Shares of width and height by which boxes grow before they take the aspect ratio (MSPN); None: 1.25 times, after.
+    box_extension: tuple[float, float] | None = None
+    graded_visibility = False  # `visible` is 2 for joints that are seen and 1 for hidden ones (MSPN), not 1 for both
     channels_per_joint = 1
+    peak = 1.0  # of the heatmap of a joint that is there
 
     def __init__(
         self,
@@ -81,6 +85,10 @@ class Codec(ABC):
     def perfect_output(self, target: Tensor) -> Tensor:
         """The output (B,C,h,w) that says what a target (B,C,h,w) does: the same, unless the codec reads logits."""
         return target
+
+    def training_targets(self, keypoints_input: Tensor, visible: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
+        """What the loss is given: `encode`'s result, or several targets, the last of which is that of `encode`."""
+        return self.encode(keypoints_input, visible)
 
     def flip_back(self, output: Tensor, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
         """The output (B,C,h,w) of a mirrored crop as that of the unmirrored one, `output` left as it is.

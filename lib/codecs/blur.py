@@ -83,3 +83,27 @@ def _blur_axis(maps: Tensor, kernel: list[float], axis: int) -> Tensor:
     for step, value in enumerate(kernel[1:], start=1):
         blurred.add_(maps.narrow(axis, step, length), alpha=value)
     return blurred
+
+
+def blur_double(maps: Tensor, kernel: list[float]) -> Tensor:
+    """Blurred float64 maps (B,K,h,w), zeros outside, rounded as OpenCV rounds float64 images.
+
+    Rows are summed from the first weight to the last by fused multiply-adds, columns from the middle outwards in pairs.
+    Where a map has two equal peaks these roundings decide which of them becomes the higher one.
+    """
+    reach = len(kernel) // 2
+    flat = maps.double().flatten(0, 1).unsqueeze(1)  # (B*K,1,h,w)
+    pieces = flat.split(CPU_PIECE) if maps.device.type == "cpu" else (flat,)
+    return torch.cat([_blur_outwards(_blur_axis(F.pad(p, (reach,) * 4), kernel, -1), kernel) for p in pieces]).view(
+        maps.shape
+    )
+
+
+def _blur_outwards(maps: Tensor, kernel: list[float]) -> Tensor:
+    """Columns blurred (...,h-s+1,w) of maps (...,h,w) by a symmetric kernel of size s."""
+    middle, length = len(kernel) // 2, maps.shape[-2] - len(kernel) + 1
+    blurred = maps.narrow(-2, middle, length) * kernel[middle]
+    for step in range(1, middle + 1):
+        pair = maps.narrow(-2, middle + step, length) + maps.narrow(-2, middle - step, length)
+        blurred += pair.mul_(kernel[middle + step])  # two roundings: no fused multiply-add here
+    return blurred

@@ -5,14 +5,17 @@ from typing import Any
 # Input px per px of the coarsest features: the input's sides must be multiples of it. pose_hrnet's follows from its
 # branches. The hourglass has one level more, at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but
 # not to nothing.
-COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 32}
+COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 32, "mspn": 32}
 SMALLEST_SIDE = {"hourglass": 64}
 JOINTS = {"coco": 17, "toy": 17, "mpii": 16}
 ANNOTATED_BOXES_ONLY = ("mpii",)
-OFFSET_LOSSES = ("JointsMSEOffset", "JointsL1Offset")
+# Losses for one codec's targets; the others are for the codecs that do not stand here.
+OWN_LOSSES = {"udp_offset": ("JointsMSEOffset", "JointsL1Offset"), "megvii": ("JointsL2",)}
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
-    "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop"),
+    "DATASET.AUGMENTATION": ("hrnet", "mspn"),
+    "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop", "adam_l2"),
+    "TRAIN.LR_SCHEDULE": ("step", "linear"),
     "LOSS.REDUCTION": ("mean", "sum"),
     "TEST.NMS": ("oks", "box"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),
@@ -30,7 +33,7 @@ def output_stride(name: str, extra: dict[str, Any]) -> int:
     >>> output_stride("pose_resnet", {"NUM_DECONV_LAYERS": 3})
     4
     """
-    if name in ("pose_hrnet", "hourglass"):
+    if name in ("pose_hrnet", "hourglass", "mspn"):
         return 4
     return COARSEST_STRIDE[name] // 2 ** extra["NUM_DECONV_LAYERS"]  # each transposed convolution halves it
 
@@ -48,9 +51,20 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
     return int(2 ** (branches + 1))
 
 
+def loss_fits(name: str, codec: str) -> bool:
+    """Whether the loss `name` reads the targets of the codec.
+
+    >>> loss_fits("JointsMSE", "dark"), loss_fits("JointsMSE", "megvii"), loss_fits("JointsL2", "dark")
+    (True, False, False)
+    """
+    if codec in OWN_LOSSES:
+        return name in OWN_LOSSES[codec]
+    return not any(name in names for names in OWN_LOSSES.values())
+
+
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    return [*_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg), *_boxes(cfg)]
+    return [*_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg), *_megvii(cfg), *_boxes(cfg)]
 
 
 def _lookup(cfg: Any, key: str) -> Any:
@@ -76,6 +90,12 @@ def _numbers(cfg: Any) -> list[str]:
         found.append(
             f"TEST.NMS_THRE is {cfg.TEST.NMS_THRE}, so TEST.NMS box drops nobody; give an IoU below 1, e.g. 0.6"
         )
+    for key, smallest in (("PIXEL_MEAN", 0), ("PIXEL_STD", 1e-6)):
+        if len(cfg.MODEL[key]) != 3 or min(cfg.MODEL[key]) < smallest:
+            found.append(f"MODEL.{key} is {list(cfg.MODEL[key])}; expected three numbers from 0 to 1, one a channel")
+    for key in ("BOX_EXTENSION", "RANDOM_EXTENSION"):
+        if len(cfg.DATASET[key]) != 2 or min(cfg.DATASET[key]) < 0:
+            found.append(f"DATASET.{key} is {list(cfg.DATASET[key])}; expected two shares from 0, of width and height")
     if not cfg.GPUS:
         found.append("GPUS is empty; give at least one device number, e.g. (0,)")
     return found
@@ -116,12 +136,32 @@ def _joints(cfg: Any) -> list[str]:
 
 
 def _loss(cfg: Any) -> list[str]:
-    if cfg.LOSS.NAME and (cfg.LOSS.NAME in OFFSET_LOSSES) != (cfg.MODEL.CODEC == "udp_offset"):
+    if cfg.LOSS.NAME and not loss_fits(cfg.LOSS.NAME, cfg.MODEL.CODEC):
+        owners = ", ".join(f"{' and '.join(names)} with codec {codec}" for codec, names in OWN_LOSSES.items())
         return [
-            f"LOSS.NAME is {cfg.LOSS.NAME} with MODEL.CODEC {cfg.MODEL.CODEC}; {' and '.join(OFFSET_LOSSES)} go with "
-            "codec udp_offset, the other losses with the other codecs"
+            f"LOSS.NAME is {cfg.LOSS.NAME} with MODEL.CODEC {cfg.MODEL.CODEC}; losses go with codecs: {owners}, the "
+            "other losses with the other codecs"
         ]
     return []
+
+
+def _megvii(cfg: Any) -> list[str]:
+    """What the other codecs have and this one does not."""
+    if cfg.MODEL.CODEC != "megvii":
+        return []
+    found = []
+    if cfg.MODEL.NAME == "hourglass":
+        found.append(
+            "MODEL.CODEC megvii has four levels of targets for each stage, which hourglass does not give; take mspn, "
+            "or a network with one output"
+        )
+    for key, value in (("USE_TARGET_WEIGHT", True), ("USE_DIFFERENT_JOINTS_WEIGHT", False)):
+        if cfg.LOSS[key] != value:
+            found.append(
+                f"LOSS.{key} is {not value}, but with MODEL.CODEC megvii a joint counts by its visibility and nothing "
+                f"else; set it to {value}"
+            )
+    return found
 
 
 def _boxes(cfg: Any) -> list[str]:

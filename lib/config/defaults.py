@@ -31,18 +31,23 @@ DEFAULTS: dict[str, Any] = {
         "FLIP": True,  # augmentation: mirror half of the samples
         "SCALE_FACTOR": 0.25,  # augmentation: crop scale is 1 + this * normal noise, clipped to 1 +- this
         "ROT_FACTOR": 30.0,  # augmentation: degrees * normal noise, clipped to +-2 * this, for 60% of the samples
+        "AUGMENTATION": "hrnet",  # hrnet (and the other forks), or mspn: random boxes, uniform draws, see docs/mspn.md
         "PROB_HALF_BODY": 0.0,  # augmentation: probability of a crop around the upper or lower body only
         "NUM_JOINTS_HALF_BODY": 8,  # half-body crops only for people with more visible joints than this
+        "BOX_EXTENSION": [0.09, 0.135],  # codec megvii: boxes grow by these shares of their width and height
+        "RANDOM_EXTENSION": [0.6, 0.8],  # augmentation mspn: boxes grow by up to these shares; so do half bodies
         "TOY_TRAIN_IMAGES": 700,  # toy data: images drawn for the training split
         "TOY_TEST_IMAGES": 150,  # toy data: images drawn for the test split
     },
     "MODEL": {
-        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass
-        "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax
+        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass, mspn
+        "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax, megvii
         "NUM_JOINTS": 17,  # keypoints of the skeleton
         "IMAGE_SIZE": [192, 256],  # network input, (width, height) in px
         "HEATMAP_SIZE": [48, 64],  # network output, (width, height) in px
         "SIGMA": 2.0,  # standard deviation of the target Gaussian, heatmap px
+        "PIXEL_MEAN": [0.485, 0.456, 0.406],  # of the input's channels, in its order (see COLOR_RGB), from 0 to 1
+        "PIXEL_STD": [0.229, 0.224, 0.225],  # their standard deviations
         "INIT_WEIGHTS": True,  # initialise as the papers' code does and load PRETRAINED; otherwise PyTorch's defaults
         "PRETRAINED": "",  # weights to begin with: a file, or a name like torchvision://resnet50; '' for none
         "REINIT_HEAD": False,  # begin the last layers anew where PRETRAINED's have another shape (other keypoints)
@@ -51,11 +56,12 @@ DEFAULTS: dict[str, Any] = {
         "EXTRA": {},  # keys of the architecture, see MODEL_EXTRA
     },
     "LOSS": {
-        "NAME": "",  # JointsMSE, JointsOHKMMSE, JointsMSEOffset, JointsL1Offset; '' is the one the codec asks for
+        "NAME": "",  # JointsMSE, JointsOHKMMSE, JointsMSEOffset, JointsL1Offset, JointsL2; '' is the codec's own
         "USE_TARGET_WEIGHT": True,  # leave out joints that are not labelled or lie outside the crop
         "USE_DIFFERENT_JOINTS_WEIGHT": False,  # weigh joints by how hard they are (COCO: wrists and ankles 1.5)
-        "USE_OHKM": False,  # the forks' key: JointsOHKMMSE instead of JointsMSE
-        "TOPK": 8,  # hardest joints of a person that JointsOHKMMSE counts
+        "USE_OHKM": False,  # the forks' key: JointsOHKMMSE instead of JointsMSE; JointsL2: on the finest heatmaps
+        "TOPK": 8,  # hardest joints of a person that JointsOHKMMSE, or JointsL2 with USE_OHKM, counts
+        "COARSE_TO_FINE": True,  # JointsL2: the last stage has narrower targets than the others
         "KPD": 4.0,  # udp_offset: radius of the disk, heatmap px
         "REDUCTION": "mean",  # JointsL1Offset: mean or sum over the pixels
     },
@@ -66,13 +72,14 @@ DEFAULTS: dict[str, Any] = {
         "END_EPOCH": 140,  # epochs in all; of each stage, where there are several
         "STAGES": 1,  # LPN's iterative training: trainings in a row, each from the weights of the one before
         "VALIDATE_EVERY": 1,  # score after every so many epochs, and after the last
-        "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adamw, sgd, rmsprop
+        "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adam_l2 (reads it), adamw, sgd, rmsprop
         "LR": 0.001,  # learning rate
+        "LR_SCHEDULE": "step",  # step: see LR_STEP; linear: the rate falls to 0 at the end (MSPN)
         "LR_STEP": [90, 120],  # epochs (of a stage) after which the rate is multiplied by LR_FACTOR
         "LR_FACTOR": 0.1,  # see LR_STEP
         "WARMUP_ITERS": 0,  # steps over which the rate rises linearly from LR * WARMUP_FACTOR to LR
         "WARMUP_FACTOR": 0.1,  # see WARMUP_ITERS
-        "WD": 0.0001,  # weight decay of adamw, sgd and rmsprop
+        "WD": 0.0001,  # weight decay of adam_l2, adamw, sgd and rmsprop
         "MOMENTUM": 0.9,  # sgd
         "NESTEROV": False,  # sgd
         "GAMMA1": 0.99,  # in the forks' files; read by nothing, there or here
@@ -89,7 +96,8 @@ DEFAULTS: dict[str, Any] = {
         "FLIP_TEST": False,  # average with the prediction on the mirrored crop
         "SHIFT_HEATMAP": False,  # codecs gaussian and soft_argmax: move the mirrored heatmap by 1 px before averaging
         "POST_PROCESS": False,  # codecs gaussian and soft_argmax: quarter shift; udp: Taylor step
-        "BLUR_KERNEL": 11,  # codec dark: side of the Gaussian blur, heatmap px
+        "BLUR_KERNEL": 11,  # codecs dark and megvii: side of the Gaussian blur, heatmap px
+        "SHIFT_RATIOS": [0.25],  # codec megvii: steps from the highest pixel towards the next highest ones, heatmap px
         "SOFT_ARGMAX": False,  # LPN's key; translated to MODEL.CODEC soft_argmax
         "BETA": 160.0,  # codec soft_argmax: inverse temperature of the softmax
         "BIAS": 0.0,  # codec soft_argmax: subtracted from the keypoints, image px
@@ -147,6 +155,12 @@ MODEL_EXTRA: dict[str, dict[str, Any]] = {
         "STAGE2": _stage(1, [32, 64]),
         "STAGE3": _stage(4, [32, 64, 128]),
         "STAGE4": _stage(3, [32, 64, 128, 256]),
+    },
+    "mspn": {
+        "NUM_STAGES": 2,  # stages, one after another; each has heatmaps of its own at four levels
+        "NUM_BLOCKS": [3, 4, 6, 3],  # bottlenecks at each level of a stage; ResNet-50's
+        "NUM_CHANNELS": [64, 128, 256, 512],  # their inner channels; the first is the stem's too
+        "UPSAMPLE_CHANNELS": 256,  # channels on the way up
     },
     "hourglass": {
         "NUM_FEATURES": 256,  # channels of the hourglasses, an even number

@@ -1,25 +1,42 @@
 """Crops as the loaders give them -> images as the networks take them."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..utils.constants import constant
 
-# ImageNet's channel means and deviations in the order the forks apply them, whatever the order of the channels:
-# with COLOR_RGB False they normalise BGR crops with the constants of RGB, and their weights expect it.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """Means and standard deviations of the channels, 0 to 1, in the order in which a crop has them."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-def normalise(crops: Tensor, device: torch.device) -> Tensor:
-    """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, ImageNet mean 0 and deviation 1."""
+# ImageNet's in the order the forks apply them, whatever the order of the channels: with COLOR_RGB False they normalise
+# BGR crops with the constants of RGB, and their weights expect it.
+IMAGENET = PixelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def pixel_statistics(cfg: Any) -> PixelStatistics:
+    """MODEL.PIXEL_MEAN and PIXEL_STD."""
+    return PixelStatistics(tuple(cfg.MODEL.PIXEL_MEAN), tuple(cfg.MODEL.PIXEL_STD))
+
+
+def normalise(crops: Tensor, device: torch.device, pixels: PixelStatistics = IMAGENET) -> Tensor:
+    """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, with mean 0 and deviation 1 by `pixels`."""
     images = crops.to(device, non_blocking=True).permute(0, 3, 1, 2)  # stays channels-last in memory
-    pixels = images.float().div_(255)
-    return pixels.sub_(constant(MEAN, pixels).view(1, 3, 1, 1)).div_(constant(STD, pixels).view(1, 3, 1, 1))
+    values = images.float().div_(255)
+    mean, std = (constant(numbers, values).view(1, 3, 1, 1) for numbers in (pixels.mean, pixels.std))
+    return values.sub_(mean).div_(std)
 
 
 def final_output(output: Tensor | list[Tensor]) -> Tensor:
-    """The heatmaps to decode: the last output of a network with intermediate supervision."""
+    """The heatmaps to decode, or their target: the last of those of a network with intermediate supervision."""
     return output[-1] if isinstance(output, (list, tuple)) else output
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .batch import final_output, normalise
+from .batch import IMAGENET, PixelStatistics, final_output, normalise
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def predict(
     batch_size: int,
     flip_pairs: Sequence[tuple[int, int]] | None = None,
     observer: BatchObserver | None = None,
+    pixels: PixelStatistics = IMAGENET,
 ) -> np.ndarray:
     """(N, K, 3) float32 keypoints x, y, score in image px, one row for each record.
 
@@ -44,7 +45,7 @@ def predict(
     for whole in loader:
         for start in range(0, len(whole["index"]), batch_size):
             batch = {key: value[start : start + batch_size] for key, value in whole.items()}
-            output = heatmaps(model, normalise(batch["crop"], device), codec, flip_pairs)
+            output = heatmaps(model, normalise(batch["crop"], device, pixels), codec, flip_pairs)
             keypoints, scores = codec.decode(output)
             box = boxes[batch["index"].to(device)]
             keypoints_image = codec.to_image(keypoints, box[:, :2], box[:, 2:])

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from ..metrics import heatmap_accuracy
-from .batch import final_output, normalise
+from .batch import IMAGENET, PixelStatistics, final_output, normalise
 from .checkpoint import CheckpointError, save_atomically
 from .weights import load_weights
 
@@ -84,6 +84,7 @@ def train_one_epoch(
     epoch: int,
     observer: TrainingObserver,
     report_every: int = 100,
+    pixels: PixelStatistics = IMAGENET,
 ) -> None:
     """One pass over `loader`.
 
@@ -96,17 +97,17 @@ def train_one_epoch(
     ready = time.perf_counter()
     for step, batch in enumerate(loader, start=1):
         meter.waited += time.perf_counter() - ready
-        images = normalise(batch["crop"], device)
+        images = normalise(batch["crop"], device, pixels)
         keypoints, visible = (batch[key].to(device, non_blocking=True) for key in ("keypoints_input", "visible"))
-        target, weight = codec.encode(keypoints, visible)
+        targets, weight = codec.training_targets(keypoints, visible)
         output = model(images)
-        loss = loss_fn(output, target, weight)
+        loss = loss_fn(output, targets, weight)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         learning_rate = float(scheduler.get_last_lr()[0])
         scheduler.step()
-        heatmaps = final_output(output).detach()
+        heatmaps, target = final_output(output).detach(), final_output(targets)
         per_joint = codec.channels_per_joint
         meter.add(loss, heatmap_accuracy(heatmaps[:, ::per_joint], target[:, ::per_joint]), len(images))
         first_bad = torch.where((first_bad < 0) & ~loss.detach().isfinite(), step, first_bad)
@@ -252,6 +253,7 @@ def fit(
     report_every: int = 100,
     validate_every: int = 1,
     stages: int = 1,
+    pixels: PixelStatistics = IMAGENET,
 ) -> None:
     """Trains from `state.epoch` to the end of the last of `stages`, each of which has `end_epoch` epochs.
 
@@ -271,7 +273,7 @@ def fit(
             loader.sampler.epoch = epoch  # type: ignore[attr-defined]
             train_one_epoch(
                 state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer,
-                report_every,
+                report_every, pixels,
             )  # fmt: skip
             is_due = (epoch + 1 - state.stage_start) % validate_every == 0 or epoch + 1 == end
             score = validate(epoch) if is_due else None

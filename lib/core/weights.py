@@ -111,7 +111,8 @@ def load_pretrained(
 
     Only keys whose first part is in `layers` are taken ("*": all), as HRNet's PRETRAINED_LAYERS does. With
     `reinit_head`, layers of `model.head_layers` whose shape differs keep their fresh weights, as those of
-    `model.own_layers`, which no backbone has in this shape, always do.
+    `model.own_layers`, which no backbone has in this shape, always do. A model whose backbone has other names than
+    torchvision's translates them in `model.backbone_weights(weights)`.
 
     Args:
         source: a file, or a name like torchvision://resnet50.
@@ -120,6 +121,8 @@ def load_pretrained(
         CheckpointError: unreadable file, nothing in it fits, or shapes differ elsewhere; the model is then unchanged.
     """
     weights = _weights(_read_pretrained(source), source)
+    translate: Any = getattr(model, "backbone_weights", dict)
+    weights = translate(weights)
     fresh = (*getattr(model, "own_layers", ()), *(getattr(model, "head_layers", ()) if reinit_head else ()))
     report = compare(model.state_dict(), weights, str(source), layers, fresh)
     if report.wrong_shape and _only_head(report, model):

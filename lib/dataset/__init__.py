@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..codecs import build_codec
+from ..codecs.base import Codec
 from ..config import data_path
 from ..utils.files import file_sha256
 from ..utils.registry import Registry
 from . import coco, mpii, skeletons, toy
-from .augment import Augmentation
+from .augment import Augmentation, MSPNAugmentation
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
 from .loading import test_loader, training_loader
@@ -67,7 +68,7 @@ def build_mpii(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     if mpii.is_test_set(data.TRAIN_SET):
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     path = mpii.annotation_path(root, data.TRAIN_SET)
-    records = mpii.read_people(path)
+    records = mpii.read_people(path, extension=codec.box_extension, aspect_ratio=_aspect_ratio(cfg))
     if data.SELECT_DATA:
         records = select_consistent(records)
         if not len(records):
@@ -77,12 +78,12 @@ def build_mpii(cfg: Any, split: str) -> TrainingCrops | TestCrops:
 
 def _mpii_test(cfg: Any, root: Path, images: ImageFolder) -> TestCrops:
     """With the ground truth that `metrics.pckh` takes, or None for a set that cannot be scored."""
-    data = cfg.DATASET
+    data, codec = cfg.DATASET, build_codec(cfg)
     path = mpii.annotation_path(root, data.TEST_SET)
-    records = mpii.read_people(path, has_joints=not mpii.is_test_set(data.TEST_SET))
+    records = mpii.read_people(path, not mpii.is_test_set(data.TEST_SET), codec.box_extension, _aspect_ratio(cfg))
     truth = mpii.read_truth(root, data.TEST_SET, len(records))
     boxes = _named("annotated centers and scales", records, path)
-    return TestCrops(records, images, build_codec(cfg), skeletons.MPII, data.COLOR_RGB, ground_truth=truth, boxes=boxes)
+    return TestCrops(records, images, codec, skeletons.MPII, data.COLOR_RGB, ground_truth=truth, boxes=boxes)
 
 
 def _root(cfg: Any) -> Path:
@@ -93,7 +94,8 @@ def _root(cfg: Any) -> Path:
 
 
 def _augmentation(data: Any) -> Augmentation:
-    return Augmentation(data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY)
+    common = data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY
+    return MSPNAugmentation(*common, data.RANDOM_EXTENSION) if data.AUGMENTATION == "mspn" else Augmentation(*common)
 
 
 def _train(cfg: Any, root: Path) -> TrainingCrops:
@@ -102,9 +104,7 @@ def _train(cfg: Any, root: Path) -> TrainingCrops:
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     images = _images(cfg, root, data.TRAIN_SET)
     path = coco.annotation_path(root, data.TRAIN_SET)
-    records = _annotated(
-        cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TRAIN_SET), codec.inclusive_boxes
-    )
+    records = _annotated(cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TRAIN_SET), codec)
     if data.SELECT_DATA:
         records = _require_people(select_consistent(records), path)
     return TrainingCrops(records, images, codec, skeletons.COCO, _augmentation(data), data.COLOR_RGB, cfg.SEED)
@@ -118,10 +118,10 @@ def _test(cfg: Any, root: Path) -> TestCrops:
     if cfg.TEST.USE_GT_BBOX and coco.is_test_set(data.TEST_SET):
         raise DataError(f"{path}: no annotated boxes in {data.TEST_SET}; set TEST.USE_GT_BBOX False, BOTH_BOXES False")
     if cfg.TEST.USE_GT_BBOX:
-        records = _annotated(cfg, path, content, codec.inclusive_boxes)
+        records = _annotated(cfg, path, content, codec)
         boxes = _named("ground truth", records, path)
     else:
-        records, boxes = _detected(cfg, content, codec.inclusive_boxes)
+        records, boxes = _detected(cfg, content, codec)
     return TestCrops(records, images, codec, skeletons.COCO, data.COLOR_RGB, ground_truth=content, boxes=boxes)
 
 
@@ -131,10 +131,13 @@ def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
     return images
 
 
-def _annotated(cfg: Any, path: Path, content: dict[str, Any], inclusive: bool) -> Records:
+def _annotated(cfg: Any, path: Path, content: dict[str, Any], codec: Codec) -> Records:
     if cfg.MODEL.NUM_JOINTS != skeletons.COCO.num_joints:
         raise DataError(f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {path} has COCO's 17 keypoints; set it to 17")
-    return _require_people(coco.annotated_people(content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), inclusive), path)
+    people = coco.annotated_people(
+        content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), codec.inclusive_boxes, codec.box_extension
+    )
+    return _require_people(people, path)
 
 
 def _require_people(records: Records, path: Path) -> Records:
@@ -146,14 +149,15 @@ def _require_people(records: Records, path: Path) -> Records:
     return records
 
 
-def _detected(cfg: Any, content: dict[str, Any], inclusive: bool) -> tuple[Records, str]:
+def _detected(cfg: Any, content: dict[str, Any], codec: Codec) -> tuple[Records, str]:
     if not cfg.TEST.COCO_BBOX_FILE:
         raise DataError("TEST.COCO_BBOX_FILE is empty; give a file with detections, or TEST.USE_GT_BBOX True")
     path = data_path(cfg, cfg.TEST.COCO_BBOX_FILE)
     detections = coco.read_json(path, "set TEST.COCO_BBOX_FILE to your detections, or TEST.USE_GT_BBOX True")
     records = coco.detected_people(
-        content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE, inclusive
-    )
+        content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE,
+        codec.inclusive_boxes, codec.box_extension,
+    )  # fmt: skip
     return records, _named("detections", records, path)
 
 

@@ -22,6 +22,7 @@ from .records import DataError, Records
 logger = logging.getLogger(__name__)
 
 PERSON = 1  # category id
+HIDDEN = 1  # third number of a keypoint that is labelled but not seen; 2 is seen, 0 not labelled
 
 
 def is_test_set(image_set: str) -> bool:
@@ -126,11 +127,18 @@ def _completed(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def annotated_people(content: dict[str, Any], num_joints: int, aspect_ratio: float, inclusive: bool = False) -> Records:
+def annotated_people(
+    content: dict[str, Any],
+    num_joints: int,
+    aspect_ratio: float,
+    inclusive: bool = False,
+    extension: Sequence[float] | None = None,
+) -> Records:
     """Everybody with a usable box and at least one labelled keypoint, in the forks' order.
 
     Left out, as HRNet's reader does: crowds, boxes without area after clipping to the image, areas of 0, people
-    without keypoints, categories other than person. `inclusive` is DarkPose's box convention.
+    without keypoints, categories other than person. `inclusive` is DarkPose's box convention; `extension` is MSPN's,
+    which takes boxes as they are annotated instead of clipped.
     """
     images = content["images"]
     position = {image["id"]: i for i, image in enumerate(images)}
@@ -139,13 +147,15 @@ def annotated_people(content: dict[str, Any], num_joints: int, aspect_ratio: flo
     index = np.array([position[a["image_id"]] for a in people], np.int64)
     sizes = np.array([(image["width"], image["height"]) for image in images], np.float64)
     boxes = np.array([a["bbox"][:4] for a in people], np.float64).reshape(-1, 4)
-    boxes, valid = clip_boxes(boxes, sizes[index].reshape(-1, 2), inclusive=inclusive)
+    clipped, valid = clip_boxes(boxes, sizes[index].reshape(-1, 2), inclusive=inclusive)
+    boxes = (clipped if extension is None else boxes)[valid]
     keypoints = np.array([a["keypoints"] for a in people], np.float64).reshape(-1, num_joints, 3)[valid]
-    center, scale = box_to_center_scale(boxes[valid], aspect_ratio, inclusive=inclusive)
+    center, scale = box_to_center_scale(boxes, aspect_ratio, inclusive=inclusive, extension=extension)
     visible = np.minimum(keypoints[..., 2], 1).astype(np.float32)
+    hidden = (keypoints[..., 2] == HIDDEN).astype(np.float32)
     return Records(
         *_image_arrays(images), index[valid], center, scale, keypoints[..., :2], visible, np.ones(len(center)),
-        boxes[valid],
+        boxes, hidden,
     )  # fmt: skip
 
 
@@ -166,6 +176,7 @@ def detected_people(
     aspect_ratio: float,
     score_threshold: float = 0.0,
     inclusive: bool = False,
+    extension: Sequence[float] | None = None,
 ) -> Records:
     """The detections of persons with at least that score, in the file's order; boxes are not clipped, as in the forks.
 
@@ -192,7 +203,7 @@ def detected_people(
         )
     index = np.array([position[d["image_id"]] for d in kept], np.int64)
     boxes = np.array([d["bbox"][:4] for d in kept], np.float64)
-    center, scale = box_to_center_scale(boxes, aspect_ratio, inclusive=inclusive)
+    center, scale = box_to_center_scale(boxes, aspect_ratio, inclusive=inclusive, extension=extension)
     count = len(kept)
     return Records(
         *_image_arrays(content["images"]),

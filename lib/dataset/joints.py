@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..utils.geometry import compose, crop_image, mirror_matrix, transform_points
-from .augment import Augmentation, mirror_keypoints, vary_box
+from .augment import Augmentation, mirror_keypoints
 from .images import ImageFolder
 from .records import Records
 from .skeletons import Skeleton
@@ -24,6 +24,7 @@ class CropCodec(Protocol):
 
     input_size: tuple[int, int]
     inclusive_boxes: bool
+    graded_visibility: bool
 
     def warp_matrix(self, center: np.ndarray, scale: np.ndarray, rotation: float = 0.0) -> np.ndarray: ...
 
@@ -52,15 +53,19 @@ class TrainingCrops(Dataset):
         return len(self.records)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """crop (H, W, 3) uint8, keypoints_input (K, 2) float32 in input px, visible (K,) float32, index."""
+        """crop (H, W, 3) uint8, keypoints_input (K, 2) float32 in input px, visible (K,) float32, index.
+
+        `visible` is 1 for labelled joints; a codec with `graded_visibility` gets 2 for those that are not hidden.
+        """
         epoch, index = key
         people = self.records
         rng = np.random.default_rng((self.seed, epoch, index))
-        keypoints, visible = people.keypoints[index], people.visible[index]
+        keypoints, visible = people.keypoints[index], self._visible(index)
         width, height = self.codec.input_size
-        center, scale, rotation, flip = vary_box(
-            people.center[index], people.scale[index], keypoints, visible, self.skeleton.upper_body, width / height,
-            self.augmentation, rng, self.codec.inclusive_boxes,
+        scale = people.boxes[index, 2:] if self.augmentation.from_bare_box else people.scale[index]
+        center, scale, rotation, flip = self.augmentation.vary(
+            people.center[index], scale, keypoints, visible, self.skeleton, width / height, rng,
+            self.codec.inclusive_boxes,
         )  # fmt: skip
         image = self.images.read(str(people.image_names[people.image_index[index]]))
         mirror = None
@@ -81,6 +86,12 @@ class TrainingCrops(Dataset):
             "visible": visible.astype(np.float32),
             "index": index,
         }
+
+    def _visible(self, index: int) -> np.ndarray:
+        visible, hidden = self.records.visible[index], self.records.hidden
+        if not self.codec.graded_visibility:
+            return visible
+        return 2 * visible - (0 if hidden is None else hidden[index])
 
 
 class TestCrops(Dataset):

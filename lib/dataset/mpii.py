@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.geometry import NO_CENTER, PIXEL_STD
+from ..utils.geometry import NO_CENTER, PIXEL_STD, widened
 from .coco import read_json
 from .records import DataError, Records
 
@@ -50,12 +50,15 @@ def truth_path(root: Path, image_set: str) -> Path:
     return root / "annot" / f"gt_{image_set}.mat"
 
 
-def read_people(path: Path, has_joints: bool = True) -> Records:
+def read_people(
+    path: Path, has_joints: bool = True, extension: Sequence[float] | None = None, aspect_ratio: float = 1.0
+) -> Records:
     """Everybody in an annotation file, in its order.
 
     The box is a square. As in HRNet's reader it moves down by 15 px and grows by 1.25 unless the centre's x is -1, and
     then 1 is subtracted from every coordinate, so that missing joints, -1 in the file, are at -2. Center and scale are
-    float64 as in the forks. Without `has_joints` (test.json) nobody has a visible joint. Images are numbered by first
+    float64 as in the forks. With `extension`, MSPN's convention, width and height grow by these shares instead, and
+    then to the aspect ratio. Without `has_joints` (test.json) nobody has a visible joint. Images are numbered by first
     appearance: MPII gives them no ids.
 
     Raises:
@@ -75,14 +78,16 @@ def read_people(path: Path, has_joints: bool = True) -> Records:
     names, index = _images(people, path)
     side = scale[:, None].repeat(2, axis=1) * PIXEL_STD
     boxes = np.concatenate([center - MATLAB_ORIGIN - side / 2, side], axis=1)
-    center, side = _adjusted(center, scale, side)
+    center, padded = _adjusted(center, scale)
+    if extension is not None:
+        padded = widened(side * (1 + np.asarray(extension)), aspect_ratio)
     return Records(
-        names, np.arange(len(names)), index, center, side, keypoints, (visible > 0).astype(np.float32), np.ones(count),
-        boxes,
+        names, np.arange(len(names)), index, center, padded, keypoints, (visible > 0).astype(np.float32),
+        np.ones(count), boxes,
     )  # fmt: skip
 
 
-def _adjusted(center: np.ndarray, scale: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _adjusted(center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Middle and size (both (N, 2), image px from 0) of the padded boxes."""
     known = center[:, 0] != NO_CENTER
     moved = center + np.stack([np.zeros_like(scale), DOWNWARD_SHIFT * scale * known], axis=1)

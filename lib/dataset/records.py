@@ -23,6 +23,7 @@ class Records:
         visible: (N, K) float32, 1 where labelled. Detections have 1 everywhere, as the forks give them.
         box_scores: (N,) float64, detector's score; 1 for annotated boxes.
         boxes: (N, 4) float64, x, y, width, height of the boxes before padding, image px.
+        hidden: (N, K) float32, 1 for joints that are labelled but covered by something; None where nothing is known.
     """
 
     image_names: np.ndarray
@@ -34,6 +35,7 @@ class Records:
     visible: np.ndarray
     box_scores: np.ndarray
     boxes: np.ndarray
+    hidden: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.center)
@@ -45,8 +47,9 @@ class Records:
 
     def select(self, kept: np.ndarray) -> "Records":
         """The people at the indices (or under the mask) `kept`; images stay."""
-        names = ("image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes")
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+        names = ("image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes", "hidden")
+        found = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: array[kept] for name, array in found.items() if array is not None})
 
 
 def select_consistent(records: Records) -> Records:

@@ -19,6 +19,7 @@ class Skeleton:
         upper_body: indices that half-body augmentation takes for the upper half; the rest is the lower.
         sigmas: K constants of OKS (COCO's `kpt_oks_sigmas`), relative to the square root of the person's area; empty
             for a data set whose metric is not OKS.
+        upper_body_mspn: `upper_body` by MSPN's rules, where those differ; otherwise empty.
     """
 
     names: tuple[str, ...]
@@ -26,6 +27,7 @@ class Skeleton:
     limbs: tuple[tuple[int, int], ...]
     upper_body: tuple[int, ...]
     sigmas: tuple[float, ...]
+    upper_body_mspn: tuple[int, ...] = ()
 
     @property
     def num_joints(self) -> int:
@@ -48,6 +50,7 @@ COCO = Skeleton(
         0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,
         0.089, 0.089,
     ),
+    upper_body_mspn=tuple(range(13)),  # the hips belong to the upper half
 )  # fmt: skip
 
 MPII = Skeleton(

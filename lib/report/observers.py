@@ -71,7 +71,8 @@ class Painter:
 
     def _heatmaps(self, batch: Mapping[str, Tensor], maps: Tensor, keypoints: Tensor) -> np.ndarray:
         confidence = maps[:, :: self.codec.channels_per_joint]
-        return heatmap_sheet(self._crops(batch), _array(confidence), _array(keypoints), self.skeleton.names)
+        shown = _array(confidence) / self.codec.peak
+        return heatmap_sheet(self._crops(batch), shown, _array(keypoints), self.skeleton.names)
 
     def _crops(self, batch: Mapping[str, Tensor]) -> np.ndarray:
         crops = _array(batch["crop"])

@@ -15,12 +15,17 @@ NO_CENTER = -1.0  # a centre with this x marks a person without a box; the forks
 
 
 def box_to_center_scale(
-    boxes: np.ndarray, aspect_ratio: float, padding: float = 1.25, inclusive: bool = False
+    boxes: np.ndarray,
+    aspect_ratio: float,
+    padding: float = 1.25,
+    inclusive: bool = False,
+    extension: Sequence[float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The middle and the padded size (both (N,2) float32, image px) of boxes (N,4), widened to the aspect ratio.
 
     The shorter side grows until width / height is `aspect_ratio`; then both sides are multiplied by `padding`, unless
-    the middle's x is -1. `inclusive` is DarkPose's convention: a box of width w ends on pixel x + w - 1.
+    the middle's x is -1. `inclusive` is DarkPose's convention: a box of width w ends on pixel x + w - 1. `extension` is
+    MSPN's: instead of the padding, width and height first grow by shares of themselves.
 
     >>> center, scale = box_to_center_scale(np.array([[10, 20, 30, 80]]), aspect_ratio=0.75)
     >>> center.tolist(), scale.tolist()
@@ -29,12 +34,23 @@ def box_to_center_scale(
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     corner, size = boxes[:, :2], boxes[:, 2:]
     center = (corner + (size - 1 if inclusive else size) * 0.5).astype(np.float32)
-    width, height = size[:, 0], size[:, 1]
-    widened = np.stack([np.maximum(width, height * aspect_ratio), np.maximum(height, width / aspect_ratio)], axis=1)
-    scale = (widened / PIXEL_STD).astype(np.float32)
+    if extension is not None:
+        grown = (size / PIXEL_STD).astype(np.float32) * (1 + np.asarray(extension)).astype(np.float32)
+        return center, widened(grown, aspect_ratio) * np.float32(PIXEL_STD)
+    scale = (widened(size, aspect_ratio) / PIXEL_STD).astype(np.float32)
     padded = scale * np.float32(padding)
     scale = np.where(center[:, :1] == NO_CENTER, scale, padded)
     return center, scale * np.float32(PIXEL_STD)
+
+
+def widened(size: np.ndarray, aspect_ratio: float) -> np.ndarray:
+    """Sizes (...,2), width and height, whose smaller side has grown until width / height is `aspect_ratio`.
+
+    >>> widened(np.array([[30.0, 80.0], [90.0, 80.0]]), 0.75).tolist()
+    [[60.0, 80.0], [90.0, 120.0]]
+    """
+    width, height = size[..., 0], size[..., 1]
+    return np.stack([np.maximum(width, height * aspect_ratio), np.maximum(height, width / aspect_ratio)], axis=-1)
 
 
 def clip_boxes(boxes: np.ndarray, image_sizes: np.ndarray, inclusive: bool = False) -> tuple[np.ndarray, np.ndarray]:

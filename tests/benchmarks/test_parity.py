@@ -36,7 +36,7 @@ def test_every_reference_of_the_links(golden_dir, samples, name):
     assert report.uncompared(references, [name]) == []
 
 
-@pytest.mark.parametrize("name", ["crops_hrnet", "crops_dark", "crops_udp", "eval_coco_hrnet"])
+@pytest.mark.parametrize("name", ["crops_hrnet", "crops_dark", "crops_udp", "crops_mspn", "eval_coco_hrnet"])
 def test_every_reference_that_needs_real_images(golden_dir, samples, name):
     references = References(golden_dir)
     report.run(references, samples, None, only=name)
@@ -92,6 +92,11 @@ def changed(tmp_path, name, array, change):
         ("targets_hrnet", "192x256_s2/gaussian/target_weight", lambda values: 1 - values),
         ("eval_mpii_hrnet", "case0/summary", lambda values: values + 1e-6),
         ("models_lpn", "lpn50_none_256x192/out/val", lambda values: values * 1.01),
+        ("models_mspn", "mspn_coco_1stg/stage0_res1/val", lambda values: values * 1.01),
+        ("targets_mspn", "COCO/valid", lambda values: np.minimum(values, 1)),
+        ("decode_mspn", "mspn_k5_s1/64x48/mixed/preds", lambda values: values + 0.02),
+        ("losses_mspn", "total_st2_ohkm1_ctf1/value", lambda values: values * 1.001),
+        ("geometry_mspn_mpii", "half_body/scale", lambda values: values * 1.5),
     ],
 )
 def test_a_wrong_reference_is_noticed(tmp_path, name, array, change):

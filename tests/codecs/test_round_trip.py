@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from heatpose.codecs import CODECS, JOINT_WEIGHTS, build_codec, channels_per_joint
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.gaussian import GaussianCodec
+from heatpose.codecs.megvii import MegviiCodec
 from heatpose.codecs.soft_argmax import SoftArgmaxCodec
 from heatpose.codecs.udp import UdpCodec, UdpOffsetCodec
 from heatpose.config.defaults import DEFAULTS
 
 SIZE, HEATMAP = (192, 256), (48, 64)
 ALIGNED = [DarkCodec, UdpCodec, UdpOffsetCodec]
-CODEC_CLASSES = [GaussianCodec, SoftArgmaxCodec, *ALIGNED]
+CODEC_CLASSES = [GaussianCodec, SoftArgmaxCodec, MegviiCodec, *ALIGNED]
 
 
 def build(name, **changes):
@@ -75,6 +76,8 @@ def test_the_configuration_reaches_the_codecs():
     assert len(build("dark", TEST__BLUR_KERNEL=17).kernel) == 17
     assert build("udp", TEST__POST_PROCESS=True).post_process and not build("udp").post_process
     assert build("udp_offset", LOSS__KPD=3.5).kpd == 3.5
+    megvii = build("megvii", TEST__BLUR_KERNEL=9, TEST__SHIFT_RATIOS=[0.25, 0.125], DATASET__BOX_EXTENSION=[0.1, 0.2])
+    assert (len(megvii.kernel), megvii.shift_ratios, megvii.box_extension) == (9, (0.25, 0.125), (0.1, 0.2))
     soft = build("soft_argmax", TEST__BETA=100.0, TEST__BIAS=0.25)
     assert (soft.beta, soft.bias) == (100.0, 0.25)
 
@@ -105,6 +108,9 @@ def test_joint_weights_of_an_unknown_skeleton_are_an_error():
         (GaussianCodec(SIZE, HEATMAP, 400), 0.5),
         (GaussianCodec(SIZE, HEATMAP, 400, post_process=False), 0.5),
         (SoftArgmaxCodec(SIZE, HEATMAP, 400), 0.5),
+        # Half a pixel of rounding; all neighbours are equally high, so that the shift always points up.
+        (MegviiCodec(SIZE, HEATMAP, 400), 0.75),
+        (MegviiCodec(SIZE, HEATMAP, 400, shift_ratios=()), 0.5),
     ],
 )
 def test_interior_keypoints_survive(codec, limit):
@@ -113,6 +119,23 @@ def test_interior_keypoints_survive(codec, limit):
     found, scores = codec.decode(target)
     assert (found - keypoints).abs().max() < limit + 1e-5
     assert (weight == 1).all() and (scores > 0.5).all()
+
+
+@pytest.mark.parametrize("name", list(CODECS))
+def test_the_last_training_target_is_the_encoded_one(name):
+    codec = build(name)
+    keypoints, visible = torch.rand(2, 17, 2) * 190, torch.ones(2, 17)
+    targets, weight = codec.training_targets(keypoints, visible)
+    target, expected_weight = codec.encode(keypoints, visible)
+    assert torch.equal(targets[-1] if isinstance(targets, list) else targets, target)
+    assert torch.equal(weight, expected_weight)
+
+
+@pytest.mark.parametrize("name", list(CODECS))
+def test_peak_is_the_height_of_a_joint_that_is_there(name):
+    codec = build(name)
+    target, _ = codec.encode(to_input(codec, torch.full((1, 17, 2), 20.0)), torch.ones(1, 17))
+    torch.testing.assert_close(target[:, :: codec.channels_per_joint].amax(), torch.tensor(codec.peak))
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 3.0])
@@ -223,6 +246,10 @@ def test_the_standard_flip_is_off_by_three_quarters_of_a_pixel_and_the_shift_mak
         (lambda: UdpCodec(SIZE, HEATMAP, 17, joint_weights=[1, 2]), "2 joint weights for 17 joints"),
         (lambda: DarkCodec(SIZE, HEATMAP, 17, blur_kernel=10), "blur_kernel is 10, expected an odd number"),
         (lambda: DarkCodec(SIZE, HEATMAP, 17, blur_kernel=-1), "blur_kernel is -1"),
+        (lambda: MegviiCodec(SIZE, HEATMAP, 17, blur_kernel=4), "blur_kernel is 4, expected an odd number"),
+        (lambda: MegviiCodec((24, 32), (6, 8), 17), "heatmap_size is .6, 8., expected sides of more than 7 px"),
+        (lambda: MegviiCodec(SIZE, HEATMAP, 17, box_extension=[0.1]), r"box_extension is \[0.1\], expected two shares"),
+        (lambda: MegviiCodec(SIZE, HEATMAP, 1, joint_weights=[1.5]), "joint_weights is .1.5., expected None"),
         (lambda: UdpOffsetCodec(SIZE, HEATMAP, 17, kpd=0), "kpd is 0, expected more than 0"),
         (lambda: UdpOffsetCodec((24, 32), (6, 8), 17), "more than 7 px for the blur"),
         (lambda: SoftArgmaxCodec(SIZE, HEATMAP, 17, beta=0), "beta is 0, expected more than 0"),

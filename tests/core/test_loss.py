@@ -7,7 +7,7 @@ import torch
 from easydict import EasyDict
 
 from heatpose.config.defaults import DEFAULTS
-from heatpose.core.loss import LOSSES, JointsL1Offset, JointsMSE, JointsMSEOffset, JointsOHKMMSE, build_loss
+from heatpose.core.loss import LOSSES, JointsL1Offset, JointsL2, JointsMSE, JointsMSEOffset, JointsOHKMMSE, build_loss
 
 
 @pytest.fixture
@@ -96,6 +96,13 @@ def test_the_config_chooses_the_loss(cfg, expected):
     assert type(build_loss(cfg).loss) is expected
 
 
+@pytest.mark.parametrize("loss", [{}, {"USE_OHKM": True}, {"NAME": "JointsL2"}])
+def test_the_codec_megvii_has_its_own_loss(loss):
+    built = build_loss(make_cfg("megvii", TOPK=3, COARSE_TO_FINE=False, **loss))
+    assert type(built) is JointsL2 and not built.coarse_to_fine
+    assert (built.hardest is not None and built.hardest.topk == 3) == ("USE_OHKM" in loss)
+
+
 def test_the_config_sets_the_arguments():
     loss = build_loss(make_cfg(USE_OHKM=True, TOPK=3, USE_TARGET_WEIGHT=False)).loss
     assert (loss.topk, loss.use_target_weight) == (3, False)
@@ -120,6 +127,9 @@ def test_losses_of_several_outputs_are_summed(batch):
             "JointsMSEOffset does not fit MODEL.CODEC gaussian: set LOSS.NAME to JointsMSE",
         ),
         (make_cfg("udp_offset", USE_OHKM=True), "JointsOHKMMSE does not fit MODEL.CODEC udp_offset: set LOSS.NAME to"),
+        (make_cfg("megvii", NAME="JointsMSE"), "JointsMSE does not fit MODEL.CODEC megvii: set LOSS.NAME to JointsL2"),
+        (make_cfg("dark", NAME="JointsL2"), "JointsL2 does not fit MODEL.CODEC dark: set LOSS.NAME to JointsMSE or"),
+        (make_cfg("megvii", USE_OHKM=True, TOPK=0), "TOPK 0 is no number of joints"),
         (make_cfg("udp_offset", NAME="JointsL1Offset", REDUCTION="max"), "REDUCTION 'max' is unknown; use mean or sum"),
         (make_cfg(USE_OHKM=True, TOPK=0), "TOPK 0 is no number of joints"),
     ],
@@ -135,4 +145,64 @@ def test_more_hard_joints_than_joints_is_named(batch):
 
 
 def test_registered_names():
-    assert list(LOSSES) == ["JointsL1Offset", "JointsMSE", "JointsMSEOffset", "JointsOHKMMSE"]
+    assert list(LOSSES) == ["JointsL1Offset", "JointsL2", "JointsMSE", "JointsMSEOffset", "JointsOHKMMSE"]
+
+
+# --- MSPN's loss of several stages and levels -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def levels():
+    """Two stages' outputs, five targets, and visibilities 2, 1, 0 and 2 of four joints."""
+    generator = torch.Generator().manual_seed(2)
+    outputs = list(torch.rand(8, 3, 4, 6, 5, generator=generator).unbind())
+    targets = list(torch.rand(5, 3, 4, 6, 5, generator=generator).unbind())
+    return outputs, targets, torch.tensor([2.0, 1.0, 0.0, 2.0]).expand(3, 4).unsqueeze(-1)
+
+
+def test_coarse_levels_count_a_quarter_and_the_last_stage_has_narrower_targets(levels):
+    outputs, targets, weight = levels
+    seen = (weight > 1).unsqueeze(-1)
+    expected = 0.0
+    for stage in (0, 1):
+        for level, share in enumerate((0.25, 0.25, 0.25, 1.0)):
+            target = targets[level + stage] * seen
+            expected += share * float((outputs[4 * stage + level] - target).square().mean())
+    assert JointsL2(use_ohkm=False)(outputs, targets, weight).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_hidden_joints_have_a_target_on_the_finest_level_only(levels):
+    outputs, targets, weight = levels
+    for output in outputs:
+        output.requires_grad_()
+    JointsL2(topk=4)(outputs, targets, weight).backward()
+    for number, output in enumerate(outputs):
+        is_finest = number % 4 == 3
+        error = output - targets[number % 4 + number // 4]
+        for joint, target_counts in ((0, True), (1, is_finest)):
+            wanted = error[:, joint] if target_counts else output[:, joint]
+            assert torch.equal(output.grad[:, joint].sign(), wanted.sign()), (number, joint)
+        assert (output.grad[:, 2] == 0).all() == is_finest, "an unlabelled joint is trained towards 0 elsewhere"
+
+
+def test_ohkm_counts_the_hardest_labelled_joints_of_each_person(levels):
+    outputs, targets, weight = levels
+    errors = (outputs[3] - targets[4]).square().mean(dim=(2, 3)) * (weight[..., 0] > 0)
+    expected = errors.topk(2, dim=1).values.mean()
+    torch.testing.assert_close(JointsL2(topk=2)(outputs[3], targets, weight), expected)
+    torch.testing.assert_close(JointsL2(topk=2)([outputs[3]], targets[4], weight), expected)
+
+
+def test_without_coarse_to_fine_all_stages_have_the_same_targets(levels):
+    outputs, targets, weight = levels
+    alike = JointsL2(coarse_to_fine=False, topk=4)
+    first, second = (alike(outputs[start : start + 4], targets, weight) for start in (0, 4))
+    torch.testing.assert_close(alike(outputs, targets, weight), first + second)
+
+
+def test_a_wrong_number_of_outputs_is_named(levels):
+    outputs, targets, weight = levels
+    with pytest.raises(ValueError, match="JointsL2 got 3 outputs, expected 4 a stage"):
+        JointsL2()(outputs[:3], targets, weight)
+    with pytest.raises(ValueError, match="TOPK 8 is more than the 4 joints"):
+        JointsL2()(outputs, targets, weight)

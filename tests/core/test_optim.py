@@ -22,6 +22,7 @@ def built(experiment, **train):
         ("adamw", torch.optim.AdamW, 0.1),
         ("sgd", torch.optim.SGD, 0.1),
         ("rmsprop", torch.optim.RMSprop, 0.1),
+        ("adam_l2", torch.optim.Adam, 0.1),
     ],
 )
 def test_optimizers_and_the_weight_decay_that_adam_ignores(experiment, name, kind, decay):
@@ -48,6 +49,14 @@ def test_the_rate_falls_after_the_steps_and_rises_in_the_warm_up(experiment):
     assert found[19] == 1.0
     assert found[20:22] == pytest.approx([0.1, 0.1])
     assert found[40] == pytest.approx(0.01)
+
+
+def test_the_linear_rate_rises_in_the_warm_up_and_falls_to_0_at_the_end(experiment):
+    how = {"LR_SCHEDULE": "linear", "END_EPOCH": 2, "WARMUP_FACTOR": 0.2}
+    found = rates(*built(experiment, WARMUP_ITERS=4, **how), 21)
+    assert found[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert found[4:] == pytest.approx([1 - step / 16 for step in range(17)])
+    assert rates(*built(experiment, WARMUP_ITERS=40, **how), 20)[-1] == pytest.approx(0.2 + 0.8 * 19 / 40)
 
 
 def test_the_rate_is_multisteplr_without_warm_up(experiment):

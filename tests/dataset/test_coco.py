@@ -62,6 +62,25 @@ def test_visibility_is_0_or_1_and_order_follows_the_images():
     assert found.image_names.tolist() == ["5.jpg", "7.jpg"]
 
 
+def test_hidden_joints_are_marked():
+    found = people(annotation(keypoints=[1, 1, 1] + [15, 20, 2] * 15 + [0, 0, 0]), annotation(id=2))
+    assert found.hidden.tolist() == [[1] + [0] * 16, [0] * 17]
+    assert found.select(np.array([1])).hidden.tolist() == [[0] * 17]
+
+
+def test_mspn_s_boxes_are_not_clipped_and_grow_before_they_are_widened(tmp_path):
+    box = [-10, 10, 40, 60]
+    detections = [{"image_id": 5, "bbox": box, "score": 1.0}, {"image_id": 5, "bbox": box, "score": 0.5}]
+    annotated = coco.annotated_people(content(annotation(bbox=box)), 17, 0.75, extension=(0.1, 0.5))
+    detected = coco.detected_people(content(), detections, tmp_path, 17, 0.75, extension=(0.1, 0.5))
+    assert annotated.boxes.tolist() == [box]
+    for found in (annotated, detected):
+        assert found.center[0].tolist() == [10, 40]
+        np.testing.assert_allclose(found.scale[0], [67.5, 90], rtol=1e-6)  # 44 x 90, widened to 0.75
+    outside = annotation(id=2, bbox=[200, 10, 20, 20])
+    assert len(coco.annotated_people(content(outside, annotation()), 17, 0.75, extension=(0.1, 0.5))) == 1
+
+
 def test_detections_keep_their_order_and_unclipped_boxes(tmp_path):
     detections = [
         {"image_id": 5, "category_id": 1, "bbox": [-10, 0, 30, 40], "score": 0.9},

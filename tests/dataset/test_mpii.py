@@ -61,6 +61,13 @@ def test_the_box_moves_down_and_grows_unless_it_has_no_centre(read):
     assert found.image_ids.tolist() == [0, 1]
 
 
+def test_mspn_s_box_grows_by_shares_of_its_own(read):
+    found = read([person()], extension=(0.25, 0.25))
+    assert (found.center.tolist(), found.scale.tolist()) == ([[100, 230]], [[500, 500]])
+    found = read([person()], extension=(0.5, 0.25), aspect_ratio=0.75)
+    np.testing.assert_allclose(found.scale, [[600, 800]])
+
+
 def test_missing_joints_are_invisible_and_lie_at_minus_2(read):
     joints, visible = [[-1.0, -1.0]] + [[5.0, 6.0]] * 15, [0] + [1] * 15
     found = read([person(joints=joints, joints_vis=visible)])

@@ -44,6 +44,7 @@ SMALL = {
     "pose_hrnet": tiny_hrnet_extra(),
     "lpn": {"NUM_LAYERS": 50},
     "hourglass": {"NUM_FEATURES": 16, "NUM_STACKS": 2},
+    "mspn": {"NUM_BLOCKS": [1, 1, 1, 1], "NUM_CHANNELS": [8, 8, 16, 16], "UPSAMPLE_CHANNELS": 16},
 }
 VARIANTS = [
     ("pose_resnet", {"NUM_LAYERS": 18, "FINAL_CONV_KERNEL": 3, "DECONV_WITH_BIAS": True}),
@@ -56,6 +57,8 @@ VARIANTS = [
     ("lpn", {"ATTENTION": "SE"}),
     ("lpn", {"ATTENTION": "none", "NUM_DECONV_FILTERS": [128, 48], "FINAL_CONV_KERNEL": 3}),
     ("hourglass", {"NUM_FEATURES": 16, "NUM_STACKS": 1, "NUM_BLOCKS": 2}),
+    ("mspn", {**SMALL["mspn"], "NUM_STAGES": 1, "NUM_BLOCKS": [1, 2, 1, 3]}),
+    ("mspn", {**SMALL["mspn"], "NUM_STAGES": 3}),
 ]
 
 
@@ -79,7 +82,8 @@ def check_model(cfg, channels):
     for output in outputs:
         assert output.shape == (2, channels, 64 // stride, width // stride)
         assert output.isfinite().all()
-    outputs[-1].square().sum().backward()
+    # Every output is trained: those before the last may have heads that nothing after them reads.
+    sum(output.square().sum() for output in outputs).backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
@@ -99,6 +103,7 @@ def test_small_models_cover_the_registry():
     [
         ("pose_hrnet", {}, 4),
         ("hourglass", {}, 4),
+        ("mspn", {}, 4),
         ("pose_resnet", {"NUM_DECONV_LAYERS": 3}, 4),
         ("pose_resnet", {"NUM_DECONV_LAYERS": 2}, 8),
         ("lpn", {"NUM_DECONV_LAYERS": 2}, 4),
@@ -127,6 +132,8 @@ def test_hrnet_with_three_branches_takes_inputs_that_are_no_multiple_of_32(repos
         ("lpn", {"NUM_LAYERS": 101}, 5.3),
         ("lpn", {"NUM_LAYERS": 152}, 7.4),
         ("hourglass", {"NUM_STACKS": 4}, 13.0),
+        ("mspn", {"NUM_STAGES": 1}, 25.1),
+        ("mspn", {"NUM_STAGES": 2}, 56.9),
     ],
 )
 def test_published_sizes(name, extra, millions):
@@ -209,6 +216,9 @@ def test_exchange_module_with_one_branch_learns():
         (make_cfg(NUM_DECONV_LAYERS=2), r"NUM_DECONV_FILTERS \[256, 256, 256\] and .* each of the NUM_DECONV_LAYERS 2"),
         (make_cfg("lpn", NUM_DECONV_KERNELS=[4]), r"NUM_DECONV_KERNELS \[4\] need one value"),
         (make_cfg(NUM_DECONV_KERNELS=[4, 4, 5]), r"NUM_DECONV_KERNELS has 5; a kernel side is one of \[2, 3, 4\]"),
+        (make_cfg("mspn", NUM_STAGES=0), "NUM_STAGES 0 of mspn .*; use 1 or more"),
+        (make_cfg("mspn", NUM_BLOCKS=[3, 4, 6]), r"NUM_BLOCKS \[3, 4, 6\] of mspn needs one number"),
+        (make_cfg("mspn", NUM_CHANNELS=[64, 0, 1, 1]), r"NUM_CHANNELS \[64, 0, 1, 1\] of mspn needs one"),
         (make_cfg("hourglass", NUM_STACKS=0), "NUM_STACKS 0 of hourglass .*; use 1 or more"),
         (make_cfg("hourglass", NUM_FEATURES=15), "NUM_FEATURES 15 of hourglass is odd"),
         (make_cfg("hourglass", STEM_CHANNELS=0), "STEM_CHANNELS 0 of hourglass .*; use 1 or more"),
