@@ -45,7 +45,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     model = build_network(cfg, device)  # before the data: a missing backbone shows at once
     dataset = build_dataset(cfg, "train")
     validators = build_validators(cfg, codec, device, folders.output)
-    doctor.quick_check(dataset, validators[0].dataset)
+    doctor.quick_check(dataset, [validator.dataset for validator in validators])
     if not validators[0].scorer.headline:
         raise ValueError(f"DATASET.TEST_SET {cfg.DATASET.TEST_SET} cannot be scored here: train with a set that can")
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)

@@ -104,10 +104,13 @@ def _train(cfg: Any, root: Path) -> TrainingCrops:
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     images = _images(cfg, root, data.TRAIN_SET)
     path = coco.annotation_path(root, data.TRAIN_SET)
-    records = _annotated(cfg, path, coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TRAIN_SET), codec)
+    content = coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TRAIN_SET)
+    records = _annotated(cfg, path, content, codec)
     if data.SELECT_DATA:
         records = _require_people(select_consistent(records), path)
-    return TrainingCrops(records, images, codec, skeletons.COCO, _augmentation(data), data.COLOR_RGB, cfg.SEED)
+    return TrainingCrops(
+        records, images, codec, skeletons.COCO, _augmentation(data), data.COLOR_RGB, cfg.SEED, content["categories"]
+    )
 
 
 def _test(cfg: Any, root: Path) -> TestCrops:
@@ -122,7 +125,9 @@ def _test(cfg: Any, root: Path) -> TestCrops:
         boxes = _named("ground truth", records, path)
     else:
         records, boxes = _detected(cfg, content, codec)
-    return TestCrops(records, images, codec, skeletons.COCO, data.COLOR_RGB, ground_truth=content, boxes=boxes)
+    return TestCrops(
+        records, images, codec, skeletons.COCO, data.COLOR_RGB, content, boxes, detected=not cfg.TEST.USE_GT_BBOX
+    )
 
 
 def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:

@@ -10,18 +10,23 @@ COCO's subsets test-dev2017 and so on are lists of images of test2017, whose ann
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..utils.arrays import numbers
 from ..utils.geometry import box_to_center_scale, clip_boxes
 from .records import DataError, Records
 
 logger = logging.getLogger(__name__)
 
 PERSON = 1  # category id
+# Why annotations and detections are left out, for Records.left_out.
+ELSEWHERE, OUTSIDE = "on images that are not in the file", "with a box outside the image"
+OTHERS, NO_AREA = "of a category other than person", "with an area of 0 or less"
 HIDDEN = 1  # third number of a keypoint that is labelled but not seen; 2 is seen, 0 not labelled
 
 
@@ -96,25 +101,64 @@ def read_annotations(path: Path, num_joints: int, image_set: str = "") -> dict[s
 
 def _check_images(images: list[dict[str, Any]], path: Path) -> None:
     for number, image in enumerate(images):
-        missing = [key for key in ("id", "width", "height") if key not in image]
+        missing = [key for key in ("id", "width", "height") if not isinstance(image, dict) or key not in image]
         if missing:
             raise DataError(
                 f"{path}: image number {number} has no {missing[0]!r}; give every image id, width and height"
             )
+        if type(image["id"]) is not int:
+            raise DataError(f"{path}: image number {number} has id {image['id']!r}; expected a whole number")
+    sizes = numbers([[image["width"], image["height"]] for image in images], 2)
+    if (bad := _first(~np.all(sizes > 0, axis=1))) is not None:
+        width, height = images[bad]["width"], images[bad]["height"]
+        raise DataError(f"{path}: image {images[bad]['id']} is {width!r} x {height!r}; write its size in px")
 
 
 def _check_annotations(annotations: list[dict[str, Any]], path: Path, num_joints: int) -> None:
     for number, annotation in enumerate(annotations):
+        if not isinstance(annotation, dict):
+            raise DataError(f"{path}: annotation number {number} is {annotation!r:.60}; expected an object {{...}}")
         missing = [key for key in ("id", "image_id", "bbox", "area", "keypoints") if key not in annotation]
-        name = f"annotation {annotation.get('id', f'number {number}')} (image {annotation.get('image_id', 'unknown')})"
         if missing:
             hint = ", i.e. person_keypoints_<set>.json rather than instances_<set>.json" * (missing == ["keypoints"])
+            name = _annotation_name(annotation, number)
             raise DataError(f"{path}: {name} has no {missing[0]!r}; expected COCO keypoint annotations{hint}")
-        if len(annotation["keypoints"]) != 3 * num_joints:
+        keypoints = annotation["keypoints"]
+        if isinstance(keypoints, list) and len(keypoints) != 3 * num_joints:
             raise DataError(
-                f"{path}: {name} has {len(annotation['keypoints'])} keypoint numbers, but MODEL.NUM_JOINTS "
-                f"{num_joints} needs {3 * num_joints} (x, y, v each); set MODEL.NUM_JOINTS to fit the data"
+                f"{path}: {_annotation_name(annotation, number)} has {len(keypoints)} keypoint numbers, "
+                f"{len(keypoints) / 3:g} keypoints; DATASET.DATASET coco reads people with {num_joints} "
+                f"({3 * num_joints} numbers: x, y, v each): write the missing ones as 0, 0, 0"
             )
+    for key, width, fix in (
+        ("image_id", 1, "write the id of an image"),
+        ("bbox", 4, "write x, y, width, height in px"),
+        ("area", 1, "write the person's area in px^2"),
+        ("keypoints", 3 * num_joints, "write x, y, v for every keypoint, 0, 0, 0 where it is not labelled"),
+    ):
+        _require_numbers(annotations, key, width, path, _annotation_name, fix)
+
+
+def _annotation_name(annotation: Mapping[str, Any], number: int) -> str:
+    return f"annotation {annotation.get('id', f'number {number}')} (image {annotation.get('image_id', 'unknown')})"
+
+
+def _require_numbers(
+    entries: Sequence[Mapping[str, Any]], key: str, width: int, path: Path, name: Any, fix: str
+) -> None:
+    """DataError unless `key` is `width` finite numbers in every entry; more may follow in a box."""
+    rows = [entry[key] if width > 1 else [entry[key]] for entry in entries]
+    rows = [row[:4] if key == "bbox" and isinstance(row, list) else row for row in rows]
+    if key == "image_id":  # a text joins no image, which is not this check's matter
+        rows = [[0] if isinstance(row[0], str) else row for row in rows]
+    bad = _first(~np.isfinite(numbers(rows, width)).all(axis=1)) if rows else None
+    if bad is not None:
+        raise DataError(f"{path}: {name(entries[bad], bad)} has {key} {entries[bad][key]!r:.60}; {fix}")
+
+
+def _first(mask: np.ndarray) -> int | None:
+    """Position of the first True."""
+    return int(mask.argmax()) if mask.any() else None
 
 
 def _completed(content: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +186,8 @@ def annotated_people(
     """
     images = content["images"]
     position = {image["id"]: i for i, image in enumerate(images)}
-    people = [a for a in content["annotations"] if _is_candidate(a) and a["image_id"] in position]
+    reasons = [_left_out(annotation, position) for annotation in content["annotations"]]
+    people = [a for a, reason in zip(content["annotations"], reasons, strict=True) if not reason]
     people.sort(key=lambda a: position[a["image_id"]])  # stable: the file's order within an image
     index = np.array([position[a["image_id"]] for a in people], np.int64)
     sizes = np.array([(image["width"], image["height"]) for image in images], np.float64)
@@ -153,19 +198,25 @@ def annotated_people(
     center, scale = box_to_center_scale(boxes, aspect_ratio, inclusive=inclusive, extension=extension)
     visible = np.minimum(keypoints[..., 2], 1).astype(np.float32)
     hidden = (keypoints[..., 2] == HIDDEN).astype(np.float32)
+    left_out = Counter(reason for reason in reasons if reason)
+    left_out[OUTSIDE] += int((~valid).sum())
     return Records(
         *_image_arrays(images), index[valid], center, scale, keypoints[..., :2], visible, np.ones(len(center)),
-        boxes, hidden,
+        boxes, hidden, dict(+left_out),
     )  # fmt: skip
 
 
-def _is_candidate(annotation: dict[str, Any]) -> bool:
-    return (
-        not annotation["iscrowd"]
-        and annotation["area"] > 0
-        and annotation["category_id"] == PERSON
-        and max(annotation["keypoints"]) > 0
-    )
+def _left_out(annotation: dict[str, Any], position: Mapping[Any, int]) -> str:
+    """Why an annotation is not among the people, "" where it may be."""
+    if annotation["image_id"] not in position:
+        return ELSEWHERE
+    if annotation["iscrowd"]:
+        return "crowds"
+    if annotation["category_id"] != PERSON:
+        return OTHERS
+    if not max(annotation["keypoints"]) > 0:
+        return "without labelled keypoints"
+    return "" if annotation["area"] > 0 else NO_AREA
 
 
 def detected_people(
@@ -186,9 +237,15 @@ def detected_people(
     if not isinstance(detections, list) or not detections:
         raise DataError(f"{source}: no detections in the file; give one with boxes, or TEST.USE_GT_BBOX True")
     for number, detection in enumerate(detections):
-        missing = [key for key in ("image_id", "bbox", "score") if key not in detection]
+        missing = [k for k in ("image_id", "bbox", "score") if not isinstance(detection, dict) or k not in detection]
         if missing:
             raise DataError(f"{source}: detection number {number} has no {missing[0]!r}; expected COCO results format")
+    for field, width, fix in (
+        ("image_id", 1, "write the id of an image"),
+        ("bbox", 4, "write x, y, width, height in px"),
+        ("score", 1, "write the detector's score"),
+    ):
+        _require_numbers(detections, field, width, source, lambda _, number: f"detection number {number}", fix)
     position = {image["id"]: i for i, image in enumerate(content["images"])}
     people = [d for d in detections if d.get("category_id", PERSON) == PERSON and d["score"] >= score_threshold]
     kept = [d for d in people if d["image_id"] in position]
@@ -214,6 +271,7 @@ def detected_people(
         np.ones((count, num_joints), np.float32),
         np.array([d["score"] for d in kept], np.float64),
         boxes,
+        left_out={ELSEWHERE: len(people) - len(kept)} if len(kept) < len(people) else {},
     )
 
 

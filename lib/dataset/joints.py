@@ -45,7 +45,10 @@ class TrainingCrops(Dataset):
         augmentation: Augmentation,
         color_rgb: bool = False,
         seed: int = 0,
+        categories: Sequence[dict[str, Any]] = (),
     ):
+        """`categories` are the annotation file's own, whose keypoint names the doctor compares with the skeleton's."""
+        self.categories = categories
         self.records, self.images, self.codec, self.skeleton = records, images, codec, skeleton
         self.augmentation, self.color_rgb, self.seed = augmentation, color_rgb, seed
 
@@ -98,7 +101,7 @@ class TestCrops(Dataset):
     """All crops of one image an item; only images with at least one box.
 
     `ground_truth` is the content of the annotation file that predictions are scored against; `boxes` says in words
-    where the boxes come from, for the report.
+    where the boxes come from, for the report, and `detected` whether a detector made them.
     """
 
     __test__ = False  # no test, whatever pytest thinks of the name
@@ -112,7 +115,9 @@ class TestCrops(Dataset):
         color_rgb: bool = False,
         ground_truth: dict[str, Any] | None = None,
         boxes: str = "",
+        detected: bool = False,
     ):
+        self.detected = detected
         self.records, self.images, self.codec, self.skeleton = records, images, codec, skeleton
         self.color_rgb, self.ground_truth, self.boxes = color_rgb, ground_truth, boxes
         by_image = np.argsort(records.image_index, kind="stable")

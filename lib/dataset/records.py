@@ -1,6 +1,7 @@
 """The people of a data set as arrays: what every reader gives and every loader takes."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Records:
         box_scores: (N,) float64, detector's score; 1 for annotated boxes.
         boxes: (N, 4) float64, x, y, width, height of the boxes before padding, image px.
         hidden: (N, K) float32, 1 for joints that are labelled but covered by something; None where nothing is known.
+        left_out: why annotations or detections of the file are not among the people, in words -> how many.
     """
 
     image_names: np.ndarray
@@ -36,6 +38,7 @@ class Records:
     box_scores: np.ndarray
     boxes: np.ndarray
     hidden: np.ndarray | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.center)

@@ -1,6 +1,7 @@
 """COCO files -> records: the forks' filters and boxes, and mistakes named."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,8 +119,8 @@ class TestMistakes:
 
     def test_another_number_of_keypoints(self, tmp_path):
         found = self.refusal(tmp_path, content(annotation(keypoints=[1, 1, 2] * 20)))
-        assert "60 keypoint numbers" in found
-        assert "MODEL.NUM_JOINTS" in found
+        assert "60 keypoint numbers, 20 keypoints" in found
+        assert "reads people with 17" in found
 
     def test_not_json_and_not_coco(self, tmp_path):
         assert "not valid JSON" in self.refusal(tmp_path, "{")
@@ -177,3 +178,44 @@ def test_test_dev_has_its_own_files_and_no_people(tmp_path):
     assert "annotations" not in truth
     with pytest.raises(DataError, match="no 'annotations'"):
         coco.read_annotations(path, 17, "val2017")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"area": None}, "has area None"), ({"area": "12.5"}, "has area '12.5'"), ({"bbox": None}, "has bbox None"),
+        ({"bbox": [1, 2, 3]}, "has bbox"), ({"keypoints": None}, "has keypoints None"),
+        ({"keypoints": [None] + [1] * 50}, "has keypoints"), ({"image_id": [5]}, "has image_id [5]"),
+        ({"keypoints": [1] * 54}, "54 keypoint numbers, 18 keypoints"),
+    ],
+)  # fmt: skip
+def test_values_that_are_no_numbers_are_one_line(tmp_path, change, words):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content(annotation(), annotation(id=7, **change))))
+    with pytest.raises(DataError) as caught:
+        coco.read_annotations(path, 17)
+    text = str(caught.value)
+    assert words in text and "annotation 7" in text and str(path) in text and "\n" not in text
+
+
+@pytest.mark.parametrize("image", [{"id": [5]}, {"id": "5"}, {"width": None}, {"height": 0}])
+def test_images_with_strange_values_are_one_line(tmp_path, image):
+    given = content(annotation())
+    given["images"][0].update(image)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(given))
+    with pytest.raises(DataError, match="image"):
+        coco.read_annotations(path, 17)
+
+
+@pytest.mark.parametrize("change", [{"bbox": None}, {"bbox": [1, 2]}, {"score": "high"}, {"image_id": None}])
+def test_detections_with_strange_values_are_one_line(change):
+    boxes = [{"image_id": 5, "bbox": [1, 2, 30, 40], "score": 0.9} for _ in range(2)]
+    boxes[1].update(change)
+    with pytest.raises(DataError, match=r"boxes\.json: detection number 1 has"):
+        coco.detected_people(content(annotation()), boxes, Path("boxes.json"), 17, 0.75)
+
+
+def test_what_is_left_out_is_counted():
+    found = people(annotation(), annotation(id=2, iscrowd=1), annotation(id=3, image_id=9), annotation(id=4, area=0))
+    assert found.left_out == {"crowds": 1, coco.ELSEWHERE: 1, coco.NO_AREA: 1}

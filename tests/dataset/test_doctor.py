@@ -346,8 +346,8 @@ class TestDetections:
             ({"image_id": 7}, "belongs to another split", True),
             ({"image_id": "5"}, "belongs to another split", True),
             ({"category_id": 3}, "category other than 1", True),
-            ({"bbox": [45, 50, 0, 9]}, "not four numbers with a positive size", True),
-            ({"bbox": [45, 50]}, "not four numbers with a positive size", True),
+            ({"bbox": [45, 50, 0, 9]}, "width or height is not positive", True),
+            ({"bbox": [45, 50]}, "not four numbers: the file cannot be read", True),
             ({"bbox": [0.2, 0.3, 0.2, 0.5]}, "detections in fractions", True),
             ({"bbox": [300, 10, 20, 20]}, "outside their image", True),
             ({"bbox": [130, 90, 190, 150]}, "read as corners", True),
@@ -543,28 +543,71 @@ def toy_content(root, name):
     return json.loads((root / "annotations" / f"person_keypoints_{name}.json").read_text())
 
 
+def quick(training, *tests):
+    return doctor.quick_check(training, tests)
+
+
 class TestTheQuickCheck:
     def test_says_nothing_about_sound_data(self, toy_root, caplog):
         with caplog.at_level(logging.INFO):
-            assert (
-                doctor.quick_check(*splits(toy_root, toy_content(toy_root, "train"), toy_content(toy_root, "val")))
-                == []
-            )
+            assert quick(*splits(toy_root, toy_content(toy_root, "train"), toy_content(toy_root, "val"))) == []
         assert not caplog.records
 
     def test_warns_and_lets_the_training_go_on(self, toy_root, caplog):
         test = toy_content(toy_root, "val")
         for each in test["annotations"]:
             each["area"] = 1.0
-        found = doctor.quick_check(*splits(toy_root, toy_content(toy_root, "train"), test))
+        found = quick(*splits(toy_root, toy_content(toy_root, "train"), test))
         only(found, "`area` is much too small", count=len(test["annotations"]))
         assert "much too small" in caplog.text
         assert {each.levelname for each in caplog.records} == {"WARNING"}
 
+    def detections(self, toy_root, change):
+        """The drawn data with detected boxes, changed, after the quick check."""
+        training, test = splits(toy_root, toy_content(toy_root, "train"), toy_content(toy_root, "val"))
+        boxes = json.loads(next((toy_root / "person_detection_results").iterdir()).read_text())
+        for box in boxes:
+            change(box)
+        records = coco.detected_people(toy_content(toy_root, "val"), boxes, toy_root, 17, 0.75)
+        detected = TestCrops(records, test.images, CODEC, COCO, ground_truth=test.ground_truth, detected=True)
+        return quick(training, test, detected)
+
+    def test_sound_detections(self, toy_root):
+        assert self.detections(toy_root, lambda box: None) == []
+
+    def test_detections_at_another_scale(self, toy_root):
+        found = self.detections(toy_root, lambda box: box.update(bbox=[3 * n for n in box["bbox"]]))
+        assert any(each.spoils for each in found)
+
+    def test_detections_of_another_split(self, toy_root):
+        images = [image["id"] for image in toy_content(toy_root, "val")["images"]]
+        found = self.detections(toy_root, lambda box: box["image_id"] != images[0] and box.update(image_id=777))
+        assert [each.spoils for each in found if "without a detection" in each.what] == [True]
+        assert any("on images that are not in the file" in each.what for each in found)
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"image_id": 777}, "annotations on images that are not in the file"),
+            ({"bbox": [5000, 10, 20, 20]}, "annotations with a box outside the image"),
+        ],
+    )
+    def test_annotations_that_the_reader_leaves_out(self, toy_root, change, words):
+        train = toy_content(toy_root, "train")
+        for each in train["annotations"][1:]:
+            each.update(change)
+        found = quick(*splits(toy_root, train, toy_content(toy_root, "val")))
+        assert [each.count for each in found if words in each.what and each.spoils] == [len(train["annotations"]) - 1]
+
+    def test_keypoint_names_of_the_training_file(self, toy_root):
+        training, test = splits(toy_root, toy_content(toy_root, "train"), toy_content(toy_root, "val"))
+        training.categories = [{"id": 1, "keypoints": list(COCO.names)[::-1]}]
+        only(quick(training, test), "keypoint names in the file's categories", count=16)
+
     def test_needs_no_public_annotations(self, toy_root):
         training, test = splits(toy_root, toy_content(toy_root, "train"), toy_content(toy_root, "val"))
         test.ground_truth = {"images": test.ground_truth["images"]}
-        assert doctor.quick_check(training, test) == []
+        assert quick(training, test) == []
 
 
 @pytest.mark.parametrize("name", ["train", "val"])

@@ -7,6 +7,7 @@ areas.py), skeletons (skeleton.py), detections and results files, records, image
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ import numpy as np
 from ...metrics.oks import COCO_SIGMAS
 from .. import coco
 from ..joints import TestCrops, TrainingCrops
+from ..records import Records
 from ..skeletons import Skeleton
 from .areas import check_areas, explain_scores, repaired_areas
 from .crops import check_images, check_records, check_targets
-from .detections import check_detections
-from .finding import Finding
+from .detections import check_detected_boxes, check_detections
+from .finding import NEVER, SYSTEMATIC, Finding
 from .people import check_boxes, check_keypoint_places, check_labels, lie_outside
 from .results import check_result_format, check_results, describe_results
 from .skeleton import check_keypoint_names, check_skeleton
@@ -120,16 +122,22 @@ def most_frequent_joints(content: Any, default: int = len(COCO_SIGMAS)) -> int:
     return counts.most_common(1)[0][0] if counts else default
 
 
-def quick_check(training: TrainingCrops, test: TestCrops) -> list[Finding]:
-    """What can be found in a second or two before a training; spoiling findings go to the log as warnings."""
-    records, skeleton = training.records, training.skeleton
+def quick_check(training: TrainingCrops, tests: Sequence[TestCrops]) -> list[Finding]:
+    """What can be found in a second or two before a training; spoiling findings go to the log as warnings.
+
+    `tests` are the same split with one kind of boxes or with two.
+    """
+    records, skeleton, test = training.records, training.skeleton, tests[0]
     has_oks = isinstance(test.ground_truth, dict) and "images" in test.ground_truth  # COCO's
     found = [
         *check_skeleton(skeleton, records.keypoints.shape[1], has_oks),
         *check_records(records),
+        *_check_left_out(records, "annotations", SYSTEMATIC),
         *check_targets(records, training.codec),  # type: ignore[arg-type]
         *check_images(training.images, records.image_names[np.unique(records.image_index)].tolist()),
+        *check_keypoint_names({"categories": training.categories}, skeleton),
         *_check_scored(test),
+        *(finding for each in tests if each.detected for finding in _check_detected(each)),
     ]
     for each in found:
         logger.log(logging.WARNING if each.spoils else logging.INFO, "%s", each)
@@ -139,11 +147,43 @@ def quick_check(training: TrainingCrops, test: TestCrops) -> list[Finding]:
 
 
 def _check_scored(test: TestCrops) -> list[Finding]:
-    names = test.records.image_names[np.unique(test.records.image_index)].tolist()
-    found = check_images(test.images, names)
-    content = test.ground_truth
+    records = test.records
+    found = check_images(test.images, records.image_names[np.unique(records.image_index)].tolist())
+    sample = _sample(test.ground_truth)
+    return found + (check_annotations(sample, records.keypoints.shape[1], test.skeleton) if sample else [])
+
+
+def _check_detected(test: TestCrops) -> list[Finding]:
+    records, sample = test.records, _sample(test.ground_truth)
+    sound = sample is not None and not check_structure(sample)
+    people = read_table(sample, records.keypoints.shape[1]) if sample and sound else None
+    return [
+        *check_detected_boxes(records.boxes, records.image_index, test.ground_truth or {}, people),
+        *_check_left_out(records, "detections", NEVER),  # what is spoilt shows in the images without any
+    ]
+
+
+def _sample(content: Any) -> dict[str, Any] | None:
+    """A COCO content with at most QUICK_ANNOTATIONS annotations; None of a test set without, and of other formats."""
     if not isinstance(content, dict) or not content.get("annotations"):
-        return found  # a test set without public annotations, or another format
+        return None
     step = -(-len(content["annotations"]) // QUICK_ANNOTATIONS)
-    sample = {**content, "annotations": content["annotations"][::step]}
-    return found + check_annotations(sample, test.records.keypoints.shape[1], test.skeleton)
+    return {**content, "annotations": content["annotations"][::step]}
+
+
+# What is wrong where many annotations are left out for one of these reasons; others are usual.
+LEFT_OUT_FIXES = {
+    coco.ELSEWHERE: "use the ids of 'images', of the same type (5 is not '5'), or add the images",
+    coco.OUTSIDE: "check that boxes and image sizes belong together",
+    coco.OTHERS: f"set category_id to {coco.PERSON} where they are people",
+    coco.NO_AREA: "write the person's area in px^2",
+}
+
+
+def _check_left_out(records: Records, kind: str, spoils_from: float) -> list[Finding]:
+    total = len(records) + sum(records.left_out.values())
+    return [
+        Finding(f"{kind} {reason}: they are left out", count, total, "", fix, count >= spoils_from * total)
+        for reason, fix in LEFT_OUT_FIXES.items()
+        if (count := records.left_out.get(reason, 0))
+    ]

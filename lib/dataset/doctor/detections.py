@@ -8,7 +8,7 @@ from ...metrics import box_iou
 from ..coco import PERSON
 from .finding import NEVER, SYSTEMATIC, Finding, find, shown
 from .people import lie_outside, look_like_corners, normalised, reach_beyond
-from .table import Table, fields, join, key, numbers
+from .table import Table, fields, join, numbers
 
 UNCOVERED_REPORTED, UNCOVERED_SPOILS = 0.1, 0.5  # share of the images with people that have no detection
 FOUND_IOU = 0.5
@@ -37,9 +37,15 @@ def check_detections(
     found += _check_scores(numbers([[each] for each in fields(persons, "score")], 1)[:, 0], score_threshold)
     if (index < 0).all():
         return found
-    joined = [each for each, place in zip(persons, index, strict=True) if place >= 0]
-    found += _check_coverage(joined, content, people)
-    return found + _check_boxes(joined, content, people)
+    boxes = numbers([box[:4] if isinstance(box, list) else box for box in fields(persons, "bbox")], 4)
+    return found + check_detected_boxes(boxes[index >= 0], index[index >= 0], content, people)
+
+
+def check_detected_boxes(
+    boxes: np.ndarray, index: np.ndarray, content: dict[str, Any], people: Table | None = None
+) -> list[Finding]:
+    """Detected boxes (N, 4) x, y, width, height, on the images of `content` at the positions `index` (N,)."""
+    return _check_coverage(index, content, people) + _check_boxes(boxes, index, content, people)
 
 
 def check_entries(entries: Any, required: tuple[str, ...], kind: str) -> list[Finding]:
@@ -85,11 +91,10 @@ def _check_scores(scores: np.ndarray, threshold: float) -> list[Finding]:
     return found
 
 
-def _check_coverage(joined: list[Any], content: dict[str, Any], people: Table | None) -> list[Finding]:
+def _check_coverage(index: np.ndarray, content: dict[str, Any], people: Table | None) -> list[Finding]:
     images = content["images"]
     wanted = np.arange(len(images)) if people is None else np.unique(people.image_index[people.people])
-    covered = {key(each["image_id"]) for each in joined}
-    bare = [key(images[place]["id"]) not in covered for place in wanted]
+    bare = ~np.isin(wanted, index)
     what = "images with people" if people is not None else "images"
     return find(
         f"{what} without a detection: nobody is found there", bare, lambda i: f"image {images[wanted[i]]['id']}",
@@ -97,22 +102,22 @@ def _check_coverage(joined: list[Any], content: dict[str, Any], people: Table | 
     )  # fmt: skip
 
 
-def _check_boxes(joined: list[Any], content: dict[str, Any], people: Table | None) -> list[Finding]:
-    index = np.array(join(joined, content["images"]))
-    boxes = numbers([box[:4] if isinstance(box, list) else box for box in fields(joined, "bbox")], 4)
-    sizes = numbers([[image["width"], image["height"]] for image in content["images"]], 2)[index]
+def _check_boxes(boxes: np.ndarray, index: np.ndarray, content: dict[str, Any], people: Table | None) -> list[Finding]:
+    images = content["images"]
+    sizes = numbers([[image["width"], image["height"]] for image in images], 2)[index]
 
     def example(number: int) -> str:
         box, size = shown(boxes[number]), shown(sizes[number])
-        return f"bbox {box} in image {joined[number]['image_id']} of {size}"
+        return f"bbox {box} in image {images[index[number]]['id']} of {size}"
 
     finite = np.isfinite(boxes).all(axis=1)
     small = finite & normalised(boxes, sizes)
-    unsound = ~small & ~(finite & (boxes[:, 2:] > 0).all(axis=1))
+    unsound = finite & ~small & ~(boxes[:, 2:] > 0).all(axis=1)
     fix = "write x, y, width, height in px"
-    found = find("detections whose box is not four numbers with a positive size", unsound, example, fix, SYSTEMATIC)
+    found = find("detections whose box is not four numbers: the file cannot be read", ~finite, example, fix)
+    found += find("detections whose width or height is not positive", unsound, example, fix, SYSTEMATIC)
     found += find("detections in fractions of the image instead of px", small, example, fix, SYSTEMATIC)
-    rest = ~small & ~unsound
+    rest = finite & ~small & ~unsound
     if look_like_corners(boxes[rest], sizes[rest]):
         what = "detections that reach beyond their image; read as corners x1, y1, x2, y2, nearly all lie inside"
         return found + find(what, rest & reach_beyond(boxes, sizes), example, fix)

@@ -112,6 +112,6 @@ def _compare_names(names: list[str], skeleton: Skeleton) -> list[Finding]:
         f"keypoint names {where} that are not those of the skeleton, so sigmas and flip pairs {harm}",
         differ, lambda i: f"keypoint {i}: {names[i]} in the file, {skeleton.names[i]} in the skeleton"
         + (f"; {flips[0].example}" if flips else ""),
-        "bring the keypoints into the skeleton's order, or give the data set a skeleton of its own",
+        "bring the keypoints into the skeleton's order; those that it does not have cannot be learned",
         0.0 if flips else 2.0,
     )  # fmt: skip

@@ -138,7 +138,7 @@ def check_numbers(table: Table) -> list[Finding]:
             f"annotations without {width} keypoint numbers (x, y, v of {width // 3} joints): the file cannot be read",
             wrong_length,
             lambda i: f"{table.name(i)}: {max(lengths[i], 0)} numbers, {lengths[i] / 3:.4g} joints",
-            "set MODEL.NUM_JOINTS to the joints of the data, or write x, y, v for every joint, 0, 0, 0 if unlabelled",
+            f"write x, y, v for {width // 3} keypoints in the skeleton's order, 0, 0, 0 for those that are not labelled",
         ),
         *find(
             "keypoints that are no finite numbers",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...utils.arrays import numbers
 from ..coco import PERSON
 
 
@@ -96,25 +97,3 @@ def join(entries: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]) ->
 def key(value: Any) -> Any:
     """An id as a dictionary key: lists and the like, which cannot be one, as their text."""
     return value if isinstance(value, (int, float, str)) else repr(value)
-
-
-def numbers(rows: list[Any], width: int) -> np.ndarray:
-    """(N, width) float64 of N lists; nan in the rows that are not `width` numbers.
-
-    >>> numbers([[1, 2], [3], [None, 4]], 2).tolist()
-    [[1.0, 2.0], [nan, nan], [nan, nan]]
-    """
-    try:
-        array = np.array(rows)
-    except ValueError:  # rows of different lengths
-        array = np.array([])
-    if array.dtype.kind in "iuf" and array.shape == (len(rows), width):
-        return array.astype(np.float64)
-    return np.array([_row(row, width) for row in rows], np.float64).reshape(len(rows), width)
-
-
-def _row(row: Any, width: int) -> list[float]:
-    sound = isinstance(row, list) and len(row) == width
-    if sound and all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in row):
-        return row
-    return [float("nan")] * width
