@@ -11,11 +11,16 @@ from ..utils.registry import Registry
 from .base import Codec
 from .dark import DarkCodec
 from .gaussian import GaussianCodec
+from .grmi import GrmiCodec
 from .megvii import MegviiCodec
 from .soft_argmax import SoftArgmaxCodec
 from .udp import UdpCodec, UdpOffsetCodec
 
 CODECS = Registry("codec")
+CLASSES: dict[str, type[Codec]] = {
+    each.name: each
+    for each in (DarkCodec, GaussianCodec, GrmiCodec, MegviiCodec, SoftArgmaxCodec, UdpCodec, UdpOffsetCodec)
+}
 
 # LOSS.USE_DIFFERENT_JOINTS_WEIGHT: wrists and ankles 1.5, elbows and knees 1.2, by the number of joints
 JOINT_WEIGHTS = {
@@ -35,7 +40,7 @@ def channels_per_joint(name: str) -> int:
     3
     """
     CODECS.get(name)  # an unknown name is an error
-    return UdpOffsetCodec.channels_per_joint if name == UdpOffsetCodec.name else Codec.channels_per_joint
+    return CLASSES[name].channels_per_joint
 
 
 @CODECS.register("gaussian")
@@ -72,6 +77,11 @@ def _udp(cfg: Any) -> Codec:
 @CODECS.register("udp_offset")
 def _udp_offset(cfg: Any) -> Codec:
     return UdpOffsetCodec(**_common(cfg), kpd=cfg.LOSS.KPD)
+
+
+@CODECS.register("grmi")
+def _grmi(cfg: Any) -> Codec:
+    return GrmiCodec(**_common(cfg), radius=cfg.LOSS.DISK_RADIUS, vote_upsampling=cfg.TEST.VOTE_UPSAMPLING)
 
 
 def _standard(cfg: Any) -> dict[str, Any]:

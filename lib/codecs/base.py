@@ -69,6 +69,14 @@ class Codec(ABC):
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         """Keypoints (B,K,2) in image px; `center` and `scale` (B,2), image px, are those of crops without rotation."""
 
+    def heatmaps(self, output: Tensor) -> Tensor:
+        """The model's output without offsets, maps (B,K,h,w) that one can look at: 0 to `peak` once it is trained."""
+        return output[:, :: self.channels_per_joint]
+
+    def peaks(self, target: Tensor) -> Tensor:
+        """Maps (B,K,h,w) of a target (B,C,h,w) whose maxima those of `heatmaps` should be near."""
+        return target[:, :: self.channels_per_joint]
+
     def heatmap_to_input(self, keypoints_heatmap: Tensor) -> Tensor:
         """Keypoints (...,2) in input px of keypoints in heatmap px: the inverse of `input_to_heatmap`."""
         origin, unit = self.input_to_heatmap(keypoints_heatmap.new_tensor([[0.0, 0.0], [1.0, 1.0]]))

@@ -11,14 +11,12 @@ Shapes: keypoints (B,K,2) · `udp` heatmaps (B,K,h,w) · `udp_offset` outputs (B
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..utils.constants import constant
-from ..utils.geometry import udp_matrix
 from ..utils.heatmaps import argmax_2d
-from .base import Codec, require
+from .aligned import AlignedCodec, DiskCodec
+from .base import require
 from .blur import blur, blur_around, gather_windows, gaussian_kernel
 from .dark import newton_step
 from .rendering import gaussian_maps, reaches_map
@@ -28,22 +26,7 @@ DISK_KERNEL, OFFSET_KERNEL = 15, 7  # of the channels of `udp_offset`
 FLOOR, CEILING = 0.001, 50.0  # range of a heatmap whose logarithm is taken
 
 
-class _UnbiasedCodec(Codec):
-    """The geometry that both encodings share."""
-
-    def warp_matrix(self, center: np.ndarray, scale: np.ndarray, rotation: float = 0.0) -> np.ndarray:
-        return udp_matrix(center, scale, rotation, self.input_size)
-
-    def input_to_heatmap(self, keypoints_input: Tensor) -> Tensor:
-        input_extent = constant(self.input_size, keypoints_input) - 1
-        return keypoints_input / (input_extent / (constant(self.heatmap_size, keypoints_input) - 1))
-
-    def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        stride_image = scale / (constant(self.heatmap_size, scale) - 1)
-        return keypoints_heatmap * stride_image[:, None] + (center - scale / 2)[:, None]
-
-
-class UdpCodec(_UnbiasedCodec):
+class UdpCodec(AlignedCodec):
     name = "udp"
 
     def __init__(
@@ -110,9 +93,8 @@ def taylor_step(window: Tensor) -> Tensor:
     return newton_step(dx, dy, dxx, dxy, dyy)
 
 
-class UdpOffsetCodec(_UnbiasedCodec):
+class UdpOffsetCodec(DiskCodec):
     name = "udp_offset"
-    channels_per_joint = 3
 
     def __init__(
         self,
@@ -125,33 +107,9 @@ class UdpOffsetCodec(_UnbiasedCodec):
         """`kpd` is the disk's radius, heatmap px."""
         super().__init__(input_size, heatmap_size, num_joints, joint_weights)
         self.kpd = require(kpd > 0, kpd, "kpd", "more than 0 heatmap px")
+        self.disk_radius = (self.kpd, self.kpd)
         self.disk_kernel = _kernel(DISK_KERNEL, self.heatmap_size)
         self.offset_kernel = _kernel(OFFSET_KERNEL, self.heatmap_size)
-
-    def render(self, keypoints_heatmap: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Disks of radius `kpd` with the offsets from their pixels to the keypoint, over `kpd`; zero elsewhere.
-
-        A visible joint outside the map keeps its weight, as in the authors' code.
-        """
-        offsets_x, offsets_y = (self._offsets(keypoints_heatmap, axis) for axis in (0, 1))  # (B,K,w), (B,K,h)
-        near = offsets_x.square().unsqueeze(-2) + offsets_y.square().unsqueeze(-1) <= 1  # (B,K,h,w)
-        near = near & (visible > 0.5)[..., None, None]
-        target = torch.zeros((*near.shape[:2], 3, *near.shape[2:]), device=near.device)  # (B,K,3,h,w)
-        target[:, :, 0] = near
-        target[:, :, 1] = torch.where(near, offsets_x.float().unsqueeze(-2), 0.0)
-        target[:, :, 2] = torch.where(near, offsets_y.float().unsqueeze(-1), 0.0)
-        return target.flatten(1, 2), self._weigh(visible)
-
-    def _offsets(self, keypoints_heatmap: Tensor, axis: int) -> Tensor:
-        """Signed distances (B,K,w or h) along one axis from every pixel to the keypoints, in units of the radius."""
-        pixels = torch.arange(self.heatmap_size[axis], device=keypoints_heatmap.device)
-        return (keypoints_heatmap[..., axis, None] - pixels) / self.kpd
-
-    def flip_back(self, output: Tensor, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
-        """As every codec's, with x offsets that point the other way."""
-        flipped = super().flip_back(output, flip_pairs)
-        flipped[:, 1::3].neg_()
-        return flipped
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """The first maximum of every blurred disk plus the blurred offset there; the score is the blurred disk's value.
@@ -159,7 +117,7 @@ class UdpOffsetCodec(_UnbiasedCodec):
         Where that value is not above 0 the offset is taken from pixel (0, 0).
         """
         self.check_output(output)
-        disks, offsets_x, offsets_y = output.float().unflatten(1, (self.num_joints, 3)).unbind(dim=2)  # (B,K,h,w) each
+        disks, offsets_x, offsets_y = self.by_joint(output.float())
         pixels, scores = argmax_2d(blur(disks, self.disk_kernel, "reflect"))
         offsets = [blur_around(o, pixels, 0, self.offset_kernel, "reflect").flatten(2) for o in (offsets_x, offsets_y)]
         return pixels + torch.cat(offsets, dim=2) * self.kpd, scores

@@ -6,11 +6,17 @@ from typing import Any
 # branches. The hourglass has one level more, at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but
 # not to nothing.
 COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 32, "mspn": 32}
+# Networks whose outermost output px lie on outermost input px, and the strides that their output can have: the input's
+# sides are a multiple of it plus 1.
+ALIGNED_STRIDES = {"grmi_resnet": (4, 8, 16, 32)}
 SMALLEST_SIDE = {"hourglass": 64}
 JOINTS = {"coco": 17, "toy": 17, "mpii": 16}
 ANNOTATED_BOXES_ONLY = ("mpii",)
-# Losses for one codec's targets; the others are for the codecs that do not stand here.
-OWN_LOSSES = {"udp_offset": ("JointsMSEOffset", "JointsL1Offset"), "megvii": ("JointsL2",)}
+# Codecs whose outputs have a meaning of their own, and the losses that know it, the usual one first. All other losses
+# go with all other codecs.
+LOSSES_OF_CODEC = {
+    "udp_offset": ("JointsMSEOffset", "JointsL1Offset"), "megvii": ("JointsL2",), "grmi": ("JointsGRMI",),
+}  # fmt: skip
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
     "DATASET.AUGMENTATION": ("hrnet", "mspn"),
@@ -18,13 +24,15 @@ CHOICES = {
     "TRAIN.LR_SCHEDULE": ("step", "linear"),
     "LOSS.REDUCTION": ("mean", "sum"),
     "TEST.NMS": ("oks", "box"),
+    "TEST.RESCORE": ("box_times_keypoints", "keypoints"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),
 }
 POSITIVE = (
     "MODEL.NUM_JOINTS", "MODEL.SIGMA", "TRAIN.BATCH_SIZE_PER_GPU", "TEST.BATCH_SIZE_PER_GPU", "TRAIN.LR",
     "TRAIN.STAGES", "TRAIN.END_EPOCH", "TRAIN.VALIDATE_EVERY", "PRINT_FREQ", "LOSS.TOPK", "LOSS.KPD", "TEST.BETA",
-    "TEST.BLUR_KERNEL",
+    "TEST.BLUR_KERNEL", "LOSS.DISK_RADIUS", "TEST.VOTE_UPSAMPLING",
 )  # fmt: skip
+NOT_NEGATIVE = ("WORKERS", "SEED", "LOSS.LAMBDA_HEATMAP", "LOSS.LAMBDA_OFFSET")
 
 
 def output_stride(name: str, extra: dict[str, Any]) -> int:
@@ -35,6 +43,8 @@ def output_stride(name: str, extra: dict[str, Any]) -> int:
     """
     if name in ("pose_hrnet", "hourglass", "mspn"):
         return 4
+    if name in ALIGNED_STRIDES:
+        return extra["OUTPUT_STRIDE"]
     return COARSEST_STRIDE[name] // 2 ** extra["NUM_DECONV_LAYERS"]  # each transposed convolution halves it
 
 
@@ -49,17 +59,6 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
         return COARSEST_STRIDE[name]
     branches = max(extra[stage]["NUM_BRANCHES"] for stage in ("STAGE2", "STAGE3", "STAGE4"))
     return int(2 ** (branches + 1))
-
-
-def loss_fits(name: str, codec: str) -> bool:
-    """Whether the loss `name` reads the targets of the codec.
-
-    >>> loss_fits("JointsMSE", "dark"), loss_fits("JointsMSE", "megvii"), loss_fits("JointsL2", "dark")
-    (True, False, False)
-    """
-    if codec in OWN_LOSSES:
-        return name in OWN_LOSSES[codec]
-    return not any(name in names for names in OWN_LOSSES.values())
 
 
 def find_contradictions(cfg: Any) -> list[str]:
@@ -83,7 +82,7 @@ def _choices(cfg: Any) -> list[str]:
 
 def _numbers(cfg: Any) -> list[str]:
     found = [f"{key} is {_lookup(cfg, key)}; it must be above 0" for key in POSITIVE if not _lookup(cfg, key) > 0]
-    found += [f"{key} is {cfg[key]}; it must be 0 or more" for key in ("WORKERS", "SEED") if cfg[key] < 0]
+    found += [f"{key} is {_lookup(cfg, key)}; it must be 0 or more" for key in NOT_NEGATIVE if _lookup(cfg, key) < 0]
     if cfg.LOSS.USE_OHKM and cfg.LOSS.TOPK > cfg.MODEL.NUM_JOINTS:
         found.append(f"LOSS.TOPK is {cfg.LOSS.TOPK}; it must be at most MODEL.NUM_JOINTS {cfg.MODEL.NUM_JOINTS}")
     if cfg.TEST.NMS == "box" and cfg.TEST.NMS_THRE >= 1 and not cfg.TEST.SOFT_NMS:
@@ -106,6 +105,8 @@ def _sizes(cfg: Any) -> list[str]:
     for key in ("IMAGE_SIZE", "HEATMAP_SIZE"):
         if len(model[key]) != 2 or min(model[key]) <= 0:
             return [f"MODEL.{key} is {list(model[key])}; expected [width, height] in px, both above 0"]
+    if model.NAME in ALIGNED_STRIDES:
+        return _aligned_sizes(model, output_stride(model.NAME, model.EXTRA))
     coarsest, stride = coarsest_stride(model.NAME, model.EXTRA), output_stride(model.NAME, model.EXTRA)
     if stride < 1:
         layers = model.EXTRA.NUM_DECONV_LAYERS
@@ -116,7 +117,24 @@ def _sizes(cfg: Any) -> list[str]:
             f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; {model.NAME} halves it again and again, so both sides must "
             f"be multiples of {coarsest}, at least {smallest}"
         ]
-    wanted = [side // stride for side in model.IMAGE_SIZE]
+    return _heatmap_size(model, [side // stride for side in model.IMAGE_SIZE], stride)
+
+
+def _aligned_sizes(model: Any, stride: int) -> list[str]:
+    if stride not in ALIGNED_STRIDES[model.NAME]:
+        known = ", ".join(map(str, ALIGNED_STRIDES[model.NAME]))
+        return [f"MODEL.EXTRA.OUTPUT_STRIDE is {stride}; {model.NAME} has one of {known}"]
+    wanted = [(side - 1) // stride + 1 for side in model.IMAGE_SIZE]
+    if any((side - 1) % stride or side <= stride for side in model.IMAGE_SIZE):
+        near = [max(round((side - 1) / stride), 1) * stride + 1 for side in model.IMAGE_SIZE]
+        return [
+            f"MODEL.IMAGE_SIZE is {list(model.IMAGE_SIZE)}; {model.NAME} lays outermost pixels on outermost pixels, so "
+            f"both sides must be a multiple of its stride {stride} plus 1, e.g. {near}"
+        ]
+    return _heatmap_size(model, wanted, stride)
+
+
+def _heatmap_size(model: Any, wanted: list[int], stride: int) -> list[str]:
     if list(model.HEATMAP_SIZE) != wanted:
         return [
             f"MODEL.HEATMAP_SIZE is {list(model.HEATMAP_SIZE)}, but {model.NAME} with stride {stride} turns "
@@ -135,12 +153,28 @@ def _joints(cfg: Any) -> list[str]:
     return []
 
 
+def fits_codec(loss: str, codec: str) -> bool:
+    """Whether a loss can train for a codec.
+
+    >>> fits_codec("JointsMSE", "dark"), fits_codec("JointsMSE", "grmi"), fits_codec("JointsGRMI", "udp_offset")
+    (True, False, False)
+    """
+    if codec in LOSSES_OF_CODEC:
+        return loss in LOSSES_OF_CODEC[codec]
+    return all(loss not in losses for losses in LOSSES_OF_CODEC.values())
+
+
 def _loss(cfg: Any) -> list[str]:
-    if cfg.LOSS.NAME and not loss_fits(cfg.LOSS.NAME, cfg.MODEL.CODEC):
-        owners = ", ".join(f"{' and '.join(names)} with codec {codec}" for codec, names in OWN_LOSSES.items())
+    if cfg.LOSS.NAME and not fits_codec(cfg.LOSS.NAME, cfg.MODEL.CODEC):
+        own = "; ".join(f"{' and '.join(losses)} with codec {codec}" for codec, losses in LOSSES_OF_CODEC.items())
         return [
-            f"LOSS.NAME is {cfg.LOSS.NAME} with MODEL.CODEC {cfg.MODEL.CODEC}; losses go with codecs: {owners}, the "
-            "other losses with the other codecs"
+            f"LOSS.NAME is {cfg.LOSS.NAME} with MODEL.CODEC {cfg.MODEL.CODEC}; {own}, the other losses with the other "
+            "codecs"
+        ]
+    if cfg.MODEL.EXTRA.get("INTERMEDIATE_LAYER") and cfg.MODEL.CODEC != "grmi":
+        return [
+            f"MODEL.EXTRA.INTERMEDIATE_LAYER is {cfg.MODEL.EXTRA.INTERMEDIATE_LAYER} with MODEL.CODEC "
+            f"{cfg.MODEL.CODEC}; only the loss of codec grmi takes heatmaps alone, so set it to 0"
         ]
     return []
 

@@ -40,8 +40,8 @@ DEFAULTS: dict[str, Any] = {
         "TOY_TEST_IMAGES": 150,  # toy data: images drawn for the test split
     },
     "MODEL": {
-        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass, mspn
-        "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax, megvii
+        "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass, mspn, grmi_resnet
+        "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax, megvii, grmi
         "NUM_JOINTS": 17,  # keypoints of the skeleton
         "IMAGE_SIZE": [192, 256],  # network input, (width, height) in px
         "HEATMAP_SIZE": [48, 64],  # network output, (width, height) in px
@@ -56,13 +56,16 @@ DEFAULTS: dict[str, Any] = {
         "EXTRA": {},  # keys of the architecture, see MODEL_EXTRA
     },
     "LOSS": {
-        "NAME": "",  # JointsMSE, JointsOHKMMSE, JointsMSEOffset, JointsL1Offset, JointsL2; '' is the codec's own
+        "NAME": "",  # a loss of core/losses, e.g. JointsMSE; '' is the codec's own
         "USE_TARGET_WEIGHT": True,  # leave out joints that are not labelled or lie outside the crop
         "USE_DIFFERENT_JOINTS_WEIGHT": False,  # weigh joints by how hard they are (COCO: wrists and ankles 1.5)
         "USE_OHKM": False,  # the forks' key: JointsOHKMMSE instead of JointsMSE; JointsL2: on the finest heatmaps
         "TOPK": 8,  # hardest joints of a person that JointsOHKMMSE, or JointsL2 with USE_OHKM, counts
         "COARSE_TO_FINE": True,  # JointsL2: the last stage has narrower targets than the others
         "KPD": 4.0,  # udp_offset: radius of the disk, heatmap px
+        "DISK_RADIUS": 25.0,  # grmi: radius of the disk, input px
+        "LAMBDA_HEATMAP": 4.0,  # JointsGRMI: weight of the heatmaps' loss
+        "LAMBDA_OFFSET": 0.5,  # JointsGRMI: weight of the offsets' loss
         "REDUCTION": "mean",  # JointsL1Offset: mean or sum over the pixels
     },
     "TRAIN": {
@@ -101,6 +104,8 @@ DEFAULTS: dict[str, Any] = {
         "SOFT_ARGMAX": False,  # LPN's key; translated to MODEL.CODEC soft_argmax
         "BETA": 160.0,  # codec soft_argmax: inverse temperature of the softmax
         "BIAS": 0.0,  # codec soft_argmax: subtracted from the keypoints, image px
+        "VOTE_UPSAMPLING": 1,  # codec grmi: vote map px per heatmap px; the network's stride is the paper's choice
+        "RESCORE": "box_times_keypoints",  # a person's score: that of the box times the joints', or keypoints (G-RMI)
         "IN_VIS_THRE": 0.2,  # keypoint scores above this enter the person's score
         "NMS": "oks",  # what people of one image are compared by: oks (keypoints), box (IoU of their boxes)
         "OKS_THRE": 0.9,  # NMS oks: a person that overlaps a better one by more is dropped
@@ -167,5 +172,11 @@ MODEL_EXTRA: dict[str, dict[str, Any]] = {
         "NUM_STACKS": 8,  # hourglasses, one after another; each has heatmaps of its own
         "NUM_BLOCKS": 1,  # residual blocks at each place of an hourglass
         "STEM_CHANNELS": 64,  # channels of the first convolution, doubled by each of the two blocks after it
+    },
+    "grmi_resnet": {
+        "NUM_LAYERS": 101,  # layers of the backbone: 18, 34, 50, 101, 152
+        "OUTPUT_STRIDE": 8,  # input px per heatmap px: 4, 8, 16, 32
+        "INTERMEDIATE_LAYER": 0,  # layer whose heatmaps have a loss of their own (G-RMI: 50); 0 for none
+        "WIDTH": 64,  # channels of the first stage; the others double them
     },
 }

@@ -33,6 +33,15 @@ def rescore(keypoint_scores: np.ndarray, box_scores: np.ndarray, threshold: floa
     return mean * box_scores
 
 
+def mean_keypoint_score(keypoint_scores: np.ndarray) -> np.ndarray:
+    """(N,) person scores: the mean of all keypoint scores (N, K), whatever the box's. G-RMI (2017), eq. 4.
+
+    >>> mean_keypoint_score(np.array([[0.5, 0.25]]))
+    array([0.375])
+    """
+    return keypoint_scores.mean(axis=1)
+
+
 @dataclass(frozen=True)
 class Suppression:
     """Which of the people found on one image show somebody who was found before.
@@ -111,7 +120,8 @@ def build_scorer(cfg: Any, dataset: Any) -> Scorer:
 def _coco_scorer(cfg: Any, dataset: Any) -> Scorer:
     test = cfg.TEST
     threshold = test.NMS_THRE if test.NMS == "box" else test.OKS_THRE
-    people = PeopleOfImages(dataset.skeleton.sigmas, test.IN_VIS_THRE, Suppression(test.NMS, threshold, test.SOFT_NMS))
+    suppression = Suppression(test.NMS, threshold, test.SOFT_NMS)
+    people = PeopleOfImages(dataset.skeleton.sigmas, test.IN_VIS_THRE, suppression, test.RESCORE)
     if "annotations" not in dataset.ground_truth:
         return ServerResults(people)
     return CocoScorer(dataset.ground_truth, people)
@@ -124,10 +134,14 @@ class PeopleOfImages:
     sigmas: Sequence[float]
     in_vis_threshold: float = 0.2
     suppression: Suppression = Suppression()
+    rescoring: str = "box_times_keypoints"  # or "keypoints"
 
     def results(self, keypoints: np.ndarray, records: Any) -> list[dict[str, Any]]:
         """COCO results of keypoints (N, K, 3), a row for each of `records`."""
-        scores = rescore(keypoints[..., 2], records.box_scores, self.in_vis_threshold)
+        if self.rescoring == "keypoints":
+            scores = mean_keypoint_score(keypoints[..., 2])
+        else:
+            scores = rescore(keypoints[..., 2], records.box_scores, self.in_vis_threshold)
         kept = suppress(keypoints, scores, records, self.sigmas, self.suppression)
         return coco_results(keypoints[kept], scores[kept], records.image_ids[records.image_index[kept]])
 

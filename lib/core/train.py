@@ -108,8 +108,7 @@ def train_one_epoch(
         learning_rate = float(scheduler.get_last_lr()[0])
         scheduler.step()
         heatmaps, target = final_output(output).detach(), final_output(targets)
-        per_joint = codec.channels_per_joint
-        meter.add(loss, heatmap_accuracy(heatmaps[:, ::per_joint], target[:, ::per_joint]), len(images))
+        meter.add(loss, heatmap_accuracy(codec.heatmaps(heatmaps), codec.peaks(target)), len(images))
         first_bad = torch.where((first_bad < 0) & ~loss.detach().isfinite(), step, first_bad)
         observer.on_step()
         if step % report_every == 0 or step == steps:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from ..codecs import channels_per_joint
+from .grmi_resnet import GrmiResNet
 from .hourglass import StackedHourglass
 from .layers import init_weights
 from .lpn import LPN
@@ -22,16 +23,15 @@ from .pose_hrnet import PoseHRNet
 from .pose_resnet import PoseResNet
 from .registry import MODELS
 
-__all__ = ["LPN", "MODELS", "MSPN", "PoseHRNet", "PoseResNet", "StackedHourglass", "build_model"]
+__all__ = ["LPN", "MODELS", "MSPN", "GrmiResNet", "PoseHRNet", "PoseResNet", "StackedHourglass", "build_model"]
 
 
 def build_model(cfg: Any) -> nn.Module:
     """The network that MODEL of `cfg` describes, with fresh weights.
 
     Returns a module with forward(images (B,3,H,W), normalised, float) -> (B,C,h,w), or a list of such, the last one
-    final, where C is MODEL.NUM_JOINTS times
-    the channels that MODEL.CODEC keeps per joint (3 with udp_offset, otherwise 1). MODEL.INIT_WEIGHTS chooses the
-    initialisation of the papers' code; MODEL.PRETRAINED is not read here.
+    final, where C is MODEL.NUM_JOINTS times the channels that MODEL.CODEC keeps per joint (3 with offsets, else 1).
+    MODEL.INIT_WEIGHTS chooses the initialisation of the papers' code; MODEL.PRETRAINED is not read here.
 
     Raises:
         ValueError: MODEL.NAME or a value of MODEL.EXTRA is unknown, or lists do not fit together.

@@ -29,12 +29,13 @@ class ResNetPose(nn.Module):
         block: residual block, called with (in_channels, channels, stride, **options).
         blocks: number of blocks of each of the four stages.
         last_stride: stride of the fourth stage; the backbone's stride is 32 with 2, 16 with 1.
-        head: deconvolution head for `backbone_channels(block)` channels.
+        head: deconvolution head for the 8 * width * block.expansion channels of the fourth stage.
         final: convolution of the head's output to the heatmaps.
+        width: channels of the first stage; each of the others doubles them.
         options: further arguments of every block.
     """
 
-    head_layers = ("final_layer",)
+    head_layers: tuple[str, ...] = ("final_layer",)
 
     def __init__(
         self,
@@ -43,17 +44,19 @@ class ResNetPose(nn.Module):
         last_stride: int,
         head: nn.Module,
         final: nn.Module,
+        width: int = 64,
         **options: Any,
     ):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, width, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        self.layer1 = residual_blocks(block, 64, 64, blocks[0], **options)
-        self.layer2 = residual_blocks(block, 64 * block.expansion, 128, blocks[1], 2, **options)
-        self.layer3 = residual_blocks(block, 128 * block.expansion, 256, blocks[2], 2, **options)
-        self.layer4 = residual_blocks(block, 256 * block.expansion, 512, blocks[3], last_stride, **options)
+        inner = width * block.expansion
+        self.layer1 = residual_blocks(block, width, width, blocks[0], **options)
+        self.layer2 = residual_blocks(block, inner, 2 * width, blocks[1], 2, **options)
+        self.layer3 = residual_blocks(block, 2 * inner, 4 * width, blocks[2], 2, **options)
+        self.layer4 = residual_blocks(block, 4 * inner, 8 * width, blocks[3], last_stride, **options)
         self.deconv_layers = head
         self.final_layer = final
 

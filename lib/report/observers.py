@@ -59,20 +59,19 @@ class Painter:
         if self.kinds.images_pred:
             save_picture(folder / f"{prefix}_pred.jpg", self.predictions(batch, keypoints, scores))
         if self.kinds.heatmaps_pred:
-            found = self._heatmaps(batch, output, self.codec.heatmap_to_input(keypoints))
+            found = self._heatmaps(batch, self.codec.heatmaps(output), self.codec.heatmap_to_input(keypoints))
             save_picture(folder / f"{prefix}_hm_pred.jpg", found)
         if target is not None and self.kinds.images_gt:
             save_picture(folder / f"{prefix}_gt.jpg", self.annotations(batch))
         if target is not None and self.kinds.heatmaps_gt:
-            save_picture(folder / f"{prefix}_hm_gt.jpg", self._heatmaps(batch, target, batch["keypoints_input"]))
+            disks = target[:, :: self.codec.channels_per_joint]
+            save_picture(folder / f"{prefix}_hm_gt.jpg", self._heatmaps(batch, disks, batch["keypoints_input"]))
 
     def _skeletons(self, batch: Mapping[str, Tensor], keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         return skeleton_sheet(self._crops(batch), keypoints, visible, self.skeleton.limbs, self.skeleton.names)
 
     def _heatmaps(self, batch: Mapping[str, Tensor], maps: Tensor, keypoints: Tensor) -> np.ndarray:
-        confidence = maps[:, :: self.codec.channels_per_joint]
-        shown = _array(confidence) / self.codec.peak
-        return heatmap_sheet(self._crops(batch), shown, _array(keypoints), self.skeleton.names)
+        return heatmap_sheet(self._crops(batch), _array(maps) / self.codec.peak, _array(keypoints), self.skeleton.names)
 
     def _crops(self, batch: Mapping[str, Tensor]) -> np.ndarray:
         crops = _array(batch["crop"])

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from heatpose.codecs import CODECS, JOINT_WEIGHTS, build_codec, channels_per_joint
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.gaussian import GaussianCodec
+from heatpose.codecs.grmi import GrmiCodec
 from heatpose.codecs.megvii import MegviiCodec
 from heatpose.codecs.soft_argmax import SoftArgmaxCodec
 from heatpose.codecs.udp import UdpCodec, UdpOffsetCodec
 from heatpose.config.defaults import DEFAULTS
 
 SIZE, HEATMAP = (192, 256), (48, 64)
-ALIGNED = [DarkCodec, UdpCodec, UdpOffsetCodec]
+ALIGNED = [DarkCodec, UdpCodec, UdpOffsetCodec, GrmiCodec]
 CODEC_CLASSES = [GaussianCodec, SoftArgmaxCodec, MegviiCodec, *ALIGNED]
 
 
@@ -78,6 +79,9 @@ def test_the_configuration_reaches_the_codecs():
     assert build("udp_offset", LOSS__KPD=3.5).kpd == 3.5
     megvii = build("megvii", TEST__BLUR_KERNEL=9, TEST__SHIFT_RATIOS=[0.25, 0.125], DATASET__BOX_EXTENSION=[0.1, 0.2])
     assert (len(megvii.kernel), megvii.shift_ratios, megvii.box_extension) == (9, (0.25, 0.125), (0.1, 0.2))
+
+    grmi = build("grmi", LOSS__DISK_RADIUS=382.0, TEST__VOTE_UPSAMPLING=4)
+    assert (grmi.disk_radius[0], grmi.vote_upsampling) == (94.0, 4)
     soft = build("soft_argmax", TEST__BETA=100.0, TEST__BIAS=0.25)
     assert (soft.beta, soft.bias) == (100.0, 0.25)
 
@@ -105,6 +109,8 @@ def test_joint_weights_of_an_unknown_skeleton_are_an_error():
         (UdpCodec(SIZE, HEATMAP, 400), 1e-3),  # 1.3e-4, all of it from the blur: exact without
         (UdpOffsetCodec(SIZE, HEATMAP, 400, kpd=8.0), 1e-4),
         (UdpOffsetCodec(SIZE, HEATMAP, 400), 0.04),  # at radius 4 the blur mixes offsets with the zeros around the disk
+        (GrmiCodec(SIZE, HEATMAP, 400), 1e-5),
+        (GrmiCodec(SIZE, HEATMAP, 400, vote_upsampling=4), 0.01),  # upsampling mixes offsets with the zeros around
         (GaussianCodec(SIZE, HEATMAP, 400), 0.5),
         (GaussianCodec(SIZE, HEATMAP, 400, post_process=False), 0.5),
         (SoftArgmaxCodec(SIZE, HEATMAP, 400), 0.5),
@@ -116,7 +122,7 @@ def test_joint_weights_of_an_unknown_skeleton_are_an_error():
 def test_interior_keypoints_survive(codec, limit):
     keypoints = interior(400, margin=8)
     target, weight = codec.encode(to_input(codec, keypoints), torch.ones(1, 400))
-    found, scores = codec.decode(target)
+    found, scores = codec.decode(codec.perfect_output(target))
     assert (found - keypoints).abs().max() < limit + 1e-5
     assert (weight == 1).all() and (scores > 0.5).all()
 
@@ -188,10 +194,10 @@ def test_no_people_and_broken_numbers_do_not_stop_decoding(codec):
 
 @pytest.mark.parametrize("codec", [c(SIZE, HEATMAP, 17) for c in CODEC_CLASSES], ids=lambda c: c.name)
 def test_half_precision_outputs_are_decoded_in_float32(codec):
-    target, _ = codec.encode(to_input(codec, interior(17, margin=8)), torch.ones(1, 17))
-    keypoints, scores = codec.decode(target.half())
+    output = codec.perfect_output(codec.encode(to_input(codec, interior(17, margin=8)), torch.ones(1, 17))[0])
+    keypoints, scores = codec.decode(output.half())
     assert keypoints.dtype == scores.dtype == torch.float32
-    torch.testing.assert_close(keypoints, codec.decode(target)[0], rtol=0, atol=0.02)
+    torch.testing.assert_close(keypoints, codec.decode(output)[0], rtol=0, atol=0.02)
 
 
 # --- flips --------------------------------------------------------------------------------------------------------
@@ -252,6 +258,8 @@ def test_the_standard_flip_is_off_by_three_quarters_of_a_pixel_and_the_shift_mak
         (lambda: MegviiCodec(SIZE, HEATMAP, 1, joint_weights=[1.5]), "joint_weights is .1.5., expected None"),
         (lambda: UdpOffsetCodec(SIZE, HEATMAP, 17, kpd=0), "kpd is 0, expected more than 0"),
         (lambda: UdpOffsetCodec((24, 32), (6, 8), 17), "more than 7 px for the blur"),
+        (lambda: GrmiCodec((257, 353), (33, 45), 17, radius=5), "radius is 5, expected 5.7 input px or more"),
+        (lambda: GrmiCodec(SIZE, HEATMAP, 17, vote_upsampling=0), "vote_upsampling is 0, expected 1 or more"),
         (lambda: SoftArgmaxCodec(SIZE, HEATMAP, 17, beta=0), "beta is 0, expected more than 0"),
     ],
 )
@@ -277,14 +285,14 @@ def test_cuda_agrees_with_the_cpu(codec, flip_pairs):
     keypoints = to_input(codec, interior(17, margin=4))
     target, weight = codec.encode(keypoints, torch.ones(1, 17))
     noise = 0.02 * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
-    output = codec.flip_back(target + noise, flip_pairs)
+    output = codec.flip_back(codec.perfect_output(target) + noise, flip_pairs)
     found, scores = codec.decode(output)
     image = codec.to_image(found, torch.tensor([[300.0, 200.0]]), torch.tensor([[96.0, 128.0]]))
 
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")  # a training run may allow TF32; codecs do not depend on it
     cuda_target, cuda_weight = codec.encode(keypoints.cuda(), torch.ones(1, 17).cuda())
-    cuda_output = codec.flip_back((target + noise).cuda(), flip_pairs)
+    cuda_output = codec.flip_back((codec.perfect_output(target) + noise).cuda(), flip_pairs)
     cuda_found, cuda_scores = codec.decode(cuda_output)
     boxes = torch.tensor([[300.0, 200.0]]).cuda(), torch.tensor([[96.0, 128.0]]).cuda()
     cuda_image = codec.to_image(cuda_found, *boxes)

@@ -10,6 +10,7 @@ from heatpose.config import ConfigError, dump_config, load_config
 from heatpose.config.defaults import DEFAULTS
 from heatpose.config.load import flatten
 
+GRMI = "{NAME: grmi_resnet, CODEC: grmi,"
 FILES = sorted((Path(__file__).resolve().parents[2] / "experiments").rglob("*.yaml"))
 EXPERIMENTS = [path for path in FILES if path.parent.name != "ablation"]  # those are sets of experiments
 
@@ -84,6 +85,15 @@ def test_command_line_values_take_the_type_of_the_default(write, key, text, valu
         ("TRAIN: {STAGES: many}", ["TRAIN.STAGES is 'many'", "a whole number"]),
         ("TEST: {BETA: 0}", ["TEST.BETA is 0", "above 0"]),
         ("LOSS: {NAME: JointsMSEOffset}", ["JointsMSEOffset", "udp_offset"]),
+        ("LOSS: {NAME: JointsMSE}\nMODEL: {CODEC: grmi}", ["JointsMSE", "JointsGRMI with codec grmi"]),
+        ("TEST: {RESCORE: boxes}", ["TEST.RESCORE is 'boxes'", "box_times_keypoints, keypoints"]),
+        (f"MODEL: {GRMI} IMAGE_SIZE: [256, 352]}}", ["IMAGE_SIZE is [256, 352]", "stride 8 plus 1", "[257, 353]"]),
+        (f"MODEL: {GRMI} IMAGE_SIZE: [257, 353]}}", ["HEATMAP_SIZE is [48, 64]", "[33, 45]"]),
+        (f"MODEL: {GRMI} EXTRA: {{OUTPUT_STRIDE: 12}}}}", ["OUTPUT_STRIDE is 12", "4, 8, 16, 32"]),
+        (
+            "MODEL: {NAME: grmi_resnet, CODEC: udp, EXTRA: {INTERMEDIATE_LAYER: 50}}",
+            ["INTERMEDIATE_LAYER is 50", "udp"],
+        ),
         ("- a\n- b", ["expected KEY: VALUE", "list"]),
         ("a: [", ["not valid YAML"]),
         ("BASE: experiment.yaml", ["BASE leads back"]),

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from heatpose.core.evaluate import (
     ServerResults,
     Suppression,
     coco_results,
+    mean_keypoint_score,
     rescore,
     suppress,
 )
@@ -23,6 +25,17 @@ from heatpose.dataset.skeletons import COCO
 def test_rescore_is_the_mean_of_the_confident_keypoints_times_the_box():
     scores = np.array([[0.9, 0.5, 0.1], [0.2, 0.1, 0.2]], np.float32)
     np.testing.assert_allclose(rescore(scores, np.array([0.5, 1.0]), 0.2), [0.35, 0.0])
+
+
+def test_g_rmis_score_is_the_mean_of_all_keypoints_whatever_the_box():
+    scores = np.array([[0.9, 0.5, 0.1], [0.2, 0.1, 0.3]], np.float32)
+    np.testing.assert_allclose(mean_keypoint_score(scores), [0.5, 0.2])
+    keypoints = np.stack([person(0, 0.3), person(100, 0.1)])
+    found = people([8, 8], [[0, 0, 50, 50], [100, 0, 50, 50]])
+    found = replace(found, box_scores=np.array([0.1, 0.9]))
+    for rescoring, expected in (("keypoints", [0.3, 0.1]), ("box_times_keypoints", [0.03, 0.0])):
+        results = PeopleOfImages(COCO.sigmas, rescoring=rescoring).results(keypoints, found)
+        np.testing.assert_allclose([entry["score"] for entry in results], expected)
 
 
 def person(x, score):

@@ -1,13 +1,23 @@
 """Losses: values and gradients of the forks' code, and properties."""
 
 import copy
+import math
 
 import pytest
 import torch
 from easydict import EasyDict
 
 from heatpose.config.defaults import DEFAULTS
-from heatpose.core.loss import LOSSES, JointsL1Offset, JointsL2, JointsMSE, JointsMSEOffset, JointsOHKMMSE, build_loss
+from heatpose.core.loss import (
+    LOSSES,
+    JointsGRMI,
+    JointsL1Offset,
+    JointsL2,
+    JointsMSE,
+    JointsMSEOffset,
+    JointsOHKMMSE,
+    build_loss,
+)
 
 
 @pytest.fixture
@@ -74,6 +84,41 @@ def test_offsets_count_inside_the_disk_only():
     assert (output.grad[:, 1::3][~outside] != 0).all()
 
 
+def test_grmi_by_hand():
+    """One joint, two pixels, the first in the disk: the cross entropy of both, the Huber loss of one distance."""
+    output = torch.tensor([0.0, math.log(3.0), 0.3, 9.0, 0.4, 9.0]).view(1, 3, 1, 2)
+    target = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view(1, 3, 1, 2)
+    logistic = (math.log(2.0) + math.log(4.0)) / 2  # -log(1/2), -log(1 - 3/4), over two pixels
+    one = torch.ones(1, 1, 1)
+    loss = JointsGRMI(lambda_heatmap=4.0, lambda_offset=0.5, radius=1.0)  # the error is 0.5 px long
+    assert loss(output, target, one).item() == pytest.approx(4 * logistic + 0.5 * 0.5**2 / 2 / 2)
+    assert loss(output, target, one / 2).item() == pytest.approx(2 * logistic + 0.25 * 0.5**2 / 2 / 2)
+    far = JointsGRMI(lambda_heatmap=0.0, lambda_offset=1.0, radius=25.0)  # 12.5 px, linear from 1 px on
+    assert far(output, target, one).item() == pytest.approx((12.5 - 0.5) / 2)
+    assert loss(output[:, :1], target, one).item() == pytest.approx(4 * logistic)
+    assert JointsGRMI(use_target_weight=False, radius=1.0)(output, target, 0 * one).item() == pytest.approx(
+        loss(output, target, one).item()
+    )
+
+
+def test_grmi_offsets_count_inside_the_disk_of_known_joints_only():
+    output, target, weight = offset_batch()
+    output.requires_grad_()
+    JointsGRMI()(output, target, weight).backward()
+    inside = target[:, ::3] > 0
+    inside[:, 1] = False  # its weight is 0
+    assert (output.grad[:, 1::3][inside] != 0).all() and (output.grad[:, 2::3][inside] != 0).all()
+    assert (output.grad[:, 1::3][~inside] == 0).all()
+    assert (output.grad[:, 0] != 0).all() and (output.grad[:, 3] == 0).all()
+
+
+def test_grmi_has_a_gradient_where_the_offsets_are_perfect():
+    target = torch.ones(1, 3, 2, 2)
+    output = target.clone().requires_grad_()
+    JointsGRMI()(output, target, torch.ones(1, 1, 1)).backward()
+    assert output.grad.isfinite().all() and (output.grad[:, 1:] == 0).all()
+
+
 def make_cfg(codec="gaussian", **loss):
     cfg = EasyDict(copy.deepcopy(DEFAULTS))
     cfg.MODEL.CODEC = codec
@@ -90,6 +135,7 @@ def make_cfg(codec="gaussian", **loss):
         (make_cfg(NAME="JointsMSE", USE_OHKM=True), JointsMSE),
         (make_cfg("udp_offset"), JointsMSEOffset),
         (make_cfg("udp_offset", NAME="JointsL1Offset"), JointsL1Offset),
+        (make_cfg("grmi"), JointsGRMI),
     ],
 )
 def test_the_config_chooses_the_loss(cfg, expected):
@@ -107,6 +153,8 @@ def test_the_config_sets_the_arguments():
     loss = build_loss(make_cfg(USE_OHKM=True, TOPK=3, USE_TARGET_WEIGHT=False)).loss
     assert (loss.topk, loss.use_target_weight) == (3, False)
     assert build_loss(make_cfg("udp_offset", NAME="JointsL1Offset", REDUCTION="sum")).loss.reduction == "sum"
+    grmi = build_loss(make_cfg("grmi", LAMBDA_HEATMAP=3.0, LAMBDA_OFFSET=0.25, DISK_RADIUS=9.0)).loss
+    assert (grmi.lambda_heatmap, grmi.lambda_offset, grmi.radius) == (3.0, 0.25, 9.0)
 
 
 def test_losses_of_several_outputs_are_summed(batch):
@@ -131,6 +179,8 @@ def test_losses_of_several_outputs_are_summed(batch):
         (make_cfg("dark", NAME="JointsL2"), "JointsL2 does not fit MODEL.CODEC dark: set LOSS.NAME to JointsMSE or"),
         (make_cfg("megvii", USE_OHKM=True, TOPK=0), "TOPK 0 is no number of joints"),
         (make_cfg("udp_offset", NAME="JointsL1Offset", REDUCTION="max"), "REDUCTION 'max' is unknown; use mean or sum"),
+        (make_cfg("grmi", NAME="JointsMSEOffset"), "does not fit MODEL.CODEC grmi: set LOSS.NAME to JointsGRMI"),
+        (make_cfg("udp_offset", NAME="JointsGRMI"), "JointsGRMI does not fit MODEL.CODEC udp_offset"),
         (make_cfg(USE_OHKM=True, TOPK=0), "TOPK 0 is no number of joints"),
     ],
 )
@@ -145,7 +195,9 @@ def test_more_hard_joints_than_joints_is_named(batch):
 
 
 def test_registered_names():
-    assert list(LOSSES) == ["JointsL1Offset", "JointsL2", "JointsMSE", "JointsMSEOffset", "JointsOHKMMSE"]
+    assert list(LOSSES) == [
+        "JointsGRMI", "JointsL1Offset", "JointsL2", "JointsMSE", "JointsMSEOffset", "JointsOHKMMSE",
+    ]  # fmt: skip
 
 
 # --- MSPN's loss of several stages and levels -----------------------------------------------------------------------

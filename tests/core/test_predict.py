@@ -22,7 +22,7 @@ class Oracle(nn.Module):
         self.answers = {}
         for item in (dataset[number] for number in range(len(dataset))):
             targets, _ = codec.encode(item["keypoints_input"], item["visible"])
-            for crop, target in zip(item["crop"], targets, strict=True):
+            for crop, target in zip(item["crop"], codec.perfect_output(targets), strict=True):
                 self.answers[crop.float().mean(dim=(0, 1)).double().sum().item()] = target
         self.sizes = []
 
@@ -39,7 +39,7 @@ class Oracle(nn.Module):
         return torch.stack(found)
 
 
-@pytest.mark.parametrize("codec_name", ["gaussian", "dark", "udp", "udp_offset", "soft_argmax"])
+@pytest.mark.parametrize("codec_name", ["gaussian", "dark", "udp", "udp_offset", "soft_argmax", "grmi"])
 def test_a_network_that_knows_the_answer_gets_it_back_in_the_image(experiment, codec_name):
     sizes = {"IMAGE_SIZE": [96, 128], "HEATMAP_SIZE": [24, 32]}
     cfg = load_config(experiment(MODEL={"CODEC": codec_name, **sizes}), ["TEST.POST_PROCESS", "True"])

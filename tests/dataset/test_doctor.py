@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from heatpose.codecs.gaussian import GaussianCodec
+from heatpose.codecs.grmi import GrmiCodec
 from heatpose.codecs.udp import UdpOffsetCodec
 from heatpose.dataset import coco, doctor
 from heatpose.dataset.augment import Augmentation
@@ -22,6 +23,7 @@ from heatpose.dataset.joints import TestCrops, TrainingCrops
 from heatpose.dataset.skeletons import COCO
 
 CODEC = GaussianCodec((48, 64), (12, 16), 17, sigma=1.0)
+GRMI = GrmiCodec((49, 65), (13, 17), 17, radius=8.0)
 NAMES = [{"id": 1, "name": "person", "keypoints": list(COCO.names)}]
 SPREAD = [(50 + 2 * k, 60 + 4 * k) for k in range(17)]  # inside the box below
 
@@ -457,7 +459,7 @@ class TestRecords:
         assert words in found[0].what
         assert found[0].spoils
 
-    @pytest.mark.parametrize("codec", [CODEC, UdpOffsetCodec((48, 64), (12, 16), 17, kpd=2.0)])
+    @pytest.mark.parametrize("codec", [CODEC, UdpOffsetCodec((48, 64), (12, 16), 17, kpd=2.0), GRMI])
     def test_targets_all_zero(self, records, codec):
         only(doctor.check_targets(replace(records, visible=records.visible * 0), codec), "all heatmap targets", count=3)
         away = replace(records, keypoints=records.keypoints + 1e4)

@@ -9,7 +9,7 @@ from easydict import EasyDict
 from torch import nn
 
 from heatpose.config import load_config
-from heatpose.config.check import COARSEST_STRIDE, SMALLEST_SIDE, coarsest_stride, output_stride
+from heatpose.config.check import ALIGNED_STRIDES, COARSEST_STRIDE, SMALLEST_SIDE, coarsest_stride, output_stride
 from heatpose.config.defaults import DEFAULTS, MODEL_EXTRA
 from heatpose.models import MODELS, build_model
 from heatpose.models.layers import Bottleneck, deconv_head, init_weights
@@ -45,6 +45,7 @@ SMALL = {
     "lpn": {"NUM_LAYERS": 50},
     "hourglass": {"NUM_FEATURES": 16, "NUM_STACKS": 2},
     "mspn": {"NUM_BLOCKS": [1, 1, 1, 1], "NUM_CHANNELS": [8, 8, 16, 16], "UPSAMPLE_CHANNELS": 16},
+    "grmi_resnet": {"NUM_LAYERS": 18, "WIDTH": 8},
 }
 VARIANTS = [
     ("pose_resnet", {"NUM_LAYERS": 18, "FINAL_CONV_KERNEL": 3, "DECONV_WITH_BIAS": True}),
@@ -59,6 +60,7 @@ VARIANTS = [
     ("hourglass", {"NUM_FEATURES": 16, "NUM_STACKS": 1, "NUM_BLOCKS": 2}),
     ("mspn", {**SMALL["mspn"], "NUM_STAGES": 1, "NUM_BLOCKS": [1, 2, 1, 3]}),
     ("mspn", {**SMALL["mspn"], "NUM_STAGES": 3}),
+    ("grmi_resnet", {"NUM_LAYERS": 50, "WIDTH": 4, "OUTPUT_STRIDE": 16}),
 ]
 
 
@@ -95,7 +97,7 @@ def as_list(output):
 
 def test_small_models_cover_the_registry():
     assert set(SMALL) == set(MODELS)
-    assert set(MODEL_EXTRA) == set(MODELS) == set(COARSEST_STRIDE)
+    assert set(MODEL_EXTRA) == set(MODELS) == set(COARSEST_STRIDE) | set(ALIGNED_STRIDES)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,7 @@ def test_small_models_cover_the_registry():
         ("pose_resnet", {"NUM_DECONV_LAYERS": 2}, 8),
         ("lpn", {"NUM_DECONV_LAYERS": 2}, 4),
         ("lpn", {"NUM_DECONV_LAYERS": 3}, 2),
+        ("grmi_resnet", {"OUTPUT_STRIDE": 8}, 8),
     ],
 )
 def test_output_stride_is_known_without_building(name, extra, stride):

@@ -8,6 +8,7 @@ import torch
 
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.gaussian import GaussianCodec
+from heatpose.codecs.grmi import GrmiCodec
 from heatpose.codecs.soft_argmax import SoftArgmaxCodec
 from heatpose.codecs.udp import UdpCodec, UdpOffsetCodec
 from heatpose.report.codec_lab import Geometry, Report, examine, report_json, report_text, save_plots
@@ -65,7 +66,7 @@ def test_a_flip_of_the_standard_codecs_misses_by_the_closed_form(codec_class, st
 
 
 @pytest.mark.parametrize("stride", [2, 4, 8])
-@pytest.mark.parametrize("codec_class", [UdpCodec, UdpOffsetCodec, DarkCodec])
+@pytest.mark.parametrize("codec_class", [UdpCodec, UdpOffsetCodec, DarkCodec, GrmiCodec])
 def test_a_flip_between_outermost_pixels_misses_by_nothing(codec_class, stride):
     bench = Bench(codec_class((16 * stride, 16 * stride), (16, 16), 1), stride)
     assert bench.misalignment(bench.flipped) == pytest.approx(0, abs=1e-6)

@@ -282,7 +282,7 @@ class TestMistakes:
         refused(tool("test", experiment()), "final_state.pth", "no such file", "TEST.MODEL_FILE")
 
 
-@pytest.mark.parametrize("codec", ["gaussian", "dark", "udp", "udp_offset", "soft_argmax"])
+@pytest.mark.parametrize("codec", ["gaussian", "dark", "udp", "udp_offset", "soft_argmax", "grmi"])
 def test_real_images_are_scored_with_every_codec_and_both_kinds_of_boxes(tool, samples, tmp_path, tiny_content, codec):
     root = samples / "coco_sample"
     boxes = root / "person_detection_results" / "COCO_val2017_detections_AP_H_56_person.json"

@@ -138,7 +138,7 @@ def check_numbers(table: Table) -> list[Finding]:
             f"annotations without {width} keypoint numbers (x, y, v of {width // 3} joints): the file cannot be read",
             wrong_length,
             lambda i: f"{table.name(i)}: {max(lengths[i], 0)} numbers, {lengths[i] / 3:.4g} joints",
-            f"write x, y, v for {width // 3} keypoints in the skeleton's order, 0, 0, 0 for those that are not labelled",
+            f"write x, y, v for {width // 3} keypoints in the skeleton's order, 0, 0, 0 for unlabelled ones",
         ),
         *find(
             "keypoints that are no finite numbers",
