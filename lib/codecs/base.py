@@ -70,8 +70,8 @@ class Codec(ABC):
         """Keypoints (B,K,2) in image px; `center` and `scale` (B,2), image px, are those of crops without rotation."""
 
     def heatmaps(self, output: Tensor) -> Tensor:
-        """The model's output without offsets, maps (B,K,h,w) that one can look at: 0 to `peak` once it is trained."""
-        return output[:, :: self.channels_per_joint]
+        """The model's output without its offsets, as maps (B,K,h,w) that one can look at: 0 to 1 once it is trained."""
+        return output[:, :: self.channels_per_joint] / self.peak
 
     def peaks(self, target: Tensor) -> Tensor:
         """Maps (B,K,h,w) of a target (B,C,h,w) whose maxima those of `heatmaps` should be near."""

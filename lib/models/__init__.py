@@ -2,7 +2,7 @@
 
 Adding a new architecture `my_net`:
   1. write `my_net.py` with an `nn.Module` whose constructor takes plain arguments, under `@MODELS.register("my_net")`,
-     with a class attribute `head_layers`: the layers whose shape follows from `out_channels` (MODEL.REINIT_HEAD);
+     with an attribute `head_layers`: the layers whose shape follows from `out_channels` (MODEL.REINIT_HEAD);
   2. give it the class method `from_extra(extra, out_channels)`, which reads the keys of MODEL.EXTRA, and a method
      `init_weights()` where its paper begins from other weights than those of layers.py;
   3. import it below, list its keys in `config/defaults.py`, MODEL_EXTRA, and its strides in `config/check.py`.
