@@ -128,8 +128,7 @@ def _outputs(file: ReferenceFile, name: str, model: nn.Module, size: Sequence[in
     with torch.no_grad():
         result = model(images)
     outputs = [result] if isinstance(result, Tensor) else result
-    endings = _endings(file, name, len(outputs))
-    for ending, output in [*zip(endings, outputs, strict=True), *([("out", outputs[-1])] if len(outputs) > 1 else [])]:
+    for ending, output in _named(file, name, outputs):
         entry, values = f"{name}/{ending}", output.numpy()
         deviation = float(file[f"{entry}/stats"][1])
         file.compare(f"{entry}/shape", np.array(values.shape))
@@ -139,8 +138,9 @@ def _outputs(file: ReferenceFile, name: str, model: nn.Module, size: Sequence[in
         file.compare(f"{entry}/stats", stats, tolerance="abs 0.001", unit=deviation)
 
 
-def _endings(file: ReferenceFile, name: str, count: int) -> list[str]:
-    """What the reference calls each output: out alone, out0, out1, ..., or MSPN's stage0_res0, stage0_res1, ..."""
+def _named(file: ReferenceFile, name: str, outputs: Sequence[Tensor]) -> list[tuple[str, Tensor]]:
+    """Outputs under the reference's names: out, the last; stage0_res0, stage0_res1, ... of MSPN; otherwise out0, ..."""
+    last = [("out", outputs[-1])] if f"{name}/out/val" in file else []
     if f"{name}/stage0_res0/val" in file:
-        return [f"stage{number // 4}_res{number % 4}" for number in range(count)]
-    return ["out"] if count == 1 else [f"out{number}" for number in range(count)]
+        return [*((f"stage{number // 4}_res{number % 4}", each) for number, each in enumerate(outputs)), *last]
+    return last or [(f"out{number}", each) for number, each in enumerate(outputs)]
