@@ -133,7 +133,7 @@ def _differences(cfg: dict[str, Any]) -> list[str]:
     model, test = cfg["MODEL"], cfg["TEST"]
     codec, notes = model["CODEC"], []
     if test["SHIFT_HEATMAP"] and codec in ("dark", "udp", "udp_offset", "megvii", "grmi"):
-        notes.append(f"TEST.SHIFT_HEATMAP is not read by codec {codec}, as in its paper's code")
+        notes.append(f"TEST.SHIFT_HEATMAP is not read by codec {codec}, which its paper decodes without it")
     if not test["POST_PROCESS"] and codec in ("dark", "udp_offset", "megvii"):
         notes.append(f"TEST.POST_PROCESS False is not read by codec {codec}: it always refines, as in its paper's code")
     if model["NAME"] == "hourglass" and codec == "dark" and max(model["IMAGE_SIZE"]) > 128:

@@ -79,7 +79,6 @@ def test_the_configuration_reaches_the_codecs():
     assert build("udp_offset", LOSS__KPD=3.5).kpd == 3.5
     megvii = build("megvii", TEST__BLUR_KERNEL=9, TEST__SHIFT_RATIOS=[0.25, 0.125], DATASET__BOX_EXTENSION=[0.1, 0.2])
     assert (len(megvii.kernel), megvii.shift_ratios, megvii.box_extension) == (9, (0.25, 0.125), (0.1, 0.2))
-
     grmi = build("grmi", LOSS__DISK_RADIUS=382.0, TEST__VOTE_UPSAMPLING=4)
     assert (grmi.disk_radius[0], grmi.vote_upsampling) == (94.0, 4)
     soft = build("soft_argmax", TEST__BETA=100.0, TEST__BIAS=0.25)

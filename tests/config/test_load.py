@@ -90,10 +90,8 @@ def test_command_line_values_take_the_type_of_the_default(write, key, text, valu
         (f"MODEL: {GRMI} IMAGE_SIZE: [256, 352]}}", ["IMAGE_SIZE is [256, 352]", "stride 8 plus 1", "[257, 353]"]),
         (f"MODEL: {GRMI} IMAGE_SIZE: [257, 353]}}", ["HEATMAP_SIZE is [48, 64]", "[33, 45]"]),
         (f"MODEL: {GRMI} EXTRA: {{OUTPUT_STRIDE: 12}}}}", ["OUTPUT_STRIDE is 12", "4, 8, 16, 32"]),
-        (
-            "MODEL: {NAME: grmi_resnet, CODEC: udp, EXTRA: {INTERMEDIATE_LAYER: 50}}",
-            ["INTERMEDIATE_LAYER is 50", "udp"],
-        ),
+        ("MODEL: {NAME: grmi_resnet, EXTRA: {INTERMEDIATE_LAYER: 50}}", ["INTERMEDIATE_LAYER is 50", "CODEC gaussian"]),
+        ("LOSS: {LAMBDA_OFFSET: -1}", ["LOSS.LAMBDA_OFFSET is -1", "0 or more"]),
         ("- a\n- b", ["expected KEY: VALUE", "list"]),
         ("a: [", ["not valid YAML"]),
         ("BASE: experiment.yaml", ["BASE leads back"]),
