@@ -65,7 +65,7 @@ DEFAULTS: dict[str, Any] = {
         "KPD": 4.0,  # udp_offset: radius of the disk, heatmap px
         "DISK_RADIUS": 25.0,  # grmi: radius of the disk, input px
         "LAMBDA_HEATMAP": 4.0,  # JointsGRMI: weight of the heatmaps' loss
-        "LAMBDA_OFFSET": 0.5,  # JointsGRMI: weight of the offsets' loss
+        "LAMBDA_OFFSET": 1.0,  # JointsGRMI: weight of the offsets' loss
         "REDUCTION": "mean",  # JointsL1Offset: mean or sum over the pixels
     },
     "TRAIN": {

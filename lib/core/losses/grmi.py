@@ -29,7 +29,7 @@ class JointsGRMI(nn.Module):
         self,
         use_target_weight: bool = True,
         lambda_heatmap: float = 4.0,
-        lambda_offset: float = 0.5,
+        lambda_offset: float = 1.0,
         radius: float = 25.0,
     ):
         super().__init__()
