@@ -124,9 +124,11 @@ class _Meter:
         self._open: list[tuple[int, list[int]]] = []  # the modules under way: FLOPs before, FLOPs of each submodule
 
     def enter(self, module: nn.Module, inputs: Any) -> None:
+        """Before a module computes."""
         self._open.append((self.counter.get_total_flops(), []))
 
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """After a module has computed: its own share of the FLOPs, and the shapes of its output."""
         before, inner = self._open.pop()
         spent = self.counter.get_total_flops() - before
         self.flops[module] += spent - sum(inner)
