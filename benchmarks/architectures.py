@@ -56,6 +56,8 @@ in data, codec or training only share one.
   sizes are the printed ones of 256x192, scaled by the number of pixels.
 - The parameters of LPN-101 and the GFLOPs of DARK's W48 are cut, where others are rounded.
 - UDP's HRNet is larger than HRNet's: its last fusion has four times the channels.
+- MSPN's paper prints less than the network of its repository takes, also without the heads of the coarser levels;
+  HRNet's table prints less for G-RMI's, whose parameters agree. Neither says what it leaves out.
 - HRNet's tables print less for the hourglass of eight stacks than DarkPose's and CC-SSL's form of it, which stands
   here, has; they do not say which code was counted.
 """

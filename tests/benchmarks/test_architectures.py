@@ -9,6 +9,7 @@ PUBLISHED = architectures.read_published()
 UNEXPLAINED_PARAMETERS = {"coco/hourglass/hg8_256x192", "mpii/hourglass/hg8_256x256"}
 UNEXPLAINED_GFLOPS = UNEXPLAINED_PARAMETERS | {
     "coco/resnet/res50_384x288", "coco/resnet/res152_384x288", "mpii/resnet/res152_256x256",
+    "coco/mspn/1xstg_256x192", "coco/mspn/2xstg_256x192", "coco/mspn/4xstg_256x192", "coco/grmi/res101_353x257",
 }  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_rows_are_what_is_measured(rows, only):
 def test_printed_numbers_stand_in_their_row_and_follow_from_ours(rows, name):
     printed, row = PUBLISHED[name], rows[name]
     parameters, parameters_way, gflops, gflops_way = row[3], row[4], row[7], row[9]
-    assert parameters == printed["parameters"]
+    assert parameters == printed.get("parameters", "-")
     assert (parameters_way == "no rule") == (name in UNEXPLAINED_PARAMETERS)
     assert gflops == printed.get("gflops", "-")
     assert (gflops_way == "no rule") == (name in UNEXPLAINED_GFLOPS)
