@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .body import Array
+from .bones import Array
 
 
 def _colour(rng: Generator) -> Array:

@@ -1,21 +1,15 @@
 """The toy people's bodies: a kinematic tree in 3-D with joint limits, posed at random and turned to the camera.
 
-Lengths are in statures (the standing height is about 1). Two kinds of axes are used:
-a body part's own (l, d, f) = (the person's left, down along the part, the person's front), and the
-camera's (x, y, z) = (image right, image down, towards the viewer). A (3,3) frame has the part's l, d, f in its columns,
-in camera axes; the identity is a person who stands upright and faces the camera, so the person's left is image right.
-The camera is orthographic: dropping z projects.
+Lengths are in statures (the standing height is about 1). The axes: bones.py. The identity is a person who stands
+upright and faces the camera.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-SIDES = {"left": 1, "right": -1}
+from .bones import SIDES, Array, Bone, about_d, about_f, about_l
 
 # Labels of the drawn parts; which joint may be seen on which part is decided with them.
 PART_NAMES = ["torso", "pelvis", "neck", "head"] + [
@@ -41,18 +35,6 @@ LIMITS = {
 }
 
 
-@dataclass(frozen=True)
-class Bone:
-    """A rigid, roughly cylindrical part from `start` to `end` (3,), `radii` thick there; `frame`'s d is its axis."""
-
-    part: str
-    start: Array
-    end: Array
-    frame: Array
-    radii: tuple[float, float]
-    side: int  # +1 the person's left, -1 right, 0 neither
-
-
 @dataclass
 class Body:
     """A posed person in camera axes, the middle of the hips at the origin."""
@@ -61,24 +43,6 @@ class Body:
     bones: dict[str, Bone] = field(default_factory=dict)  # part name -> bone
     facing: dict[str, float] = field(default_factory=dict)  # head keypoint -> z of its surface normal, in [-1, 1]
     build: float = 1.0  # thickness, 1 is average
-
-
-def about_l(degrees: float) -> Array:
-    """Rotation (3,3) that swings d towards f: flexion."""
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
-
-
-def about_d(degrees: float) -> Array:
-    """Rotation (3,3) that swings f towards l: yaw, twist."""
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-
-
-def about_f(degrees: float) -> Array:
-    """Rotation (3,3) that swings d towards l: abduction, roll."""
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
 
 
 def _clip(joint: str, degrees: float) -> float:

@@ -13,14 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from .body import Array, Bone
-
-TEXTURE_SIZE = (24, 48)  # (w, h) of a part's texture: across its visible half, along it
-_ACROSS = np.linspace(-0.98, 0.98, TEXTURE_SIZE[0])
-_TOWARDS = np.sqrt(1 - _ACROSS**2)  # z of the surface normal
-_ALONG = np.linspace(0, 1, TEXTURE_SIZE[1])[:, None]
+from .bones import Array, Bone
+from .surface import ALONG, TEXTURE_SIZE, paint
 
 
 @dataclass(frozen=True)
@@ -83,28 +78,6 @@ def sample_clothes(rng: Generator) -> Clothes:
     )
 
 
-def visible_surface(frame: Array) -> tuple[Array, Array]:
-    """Array direction across a part (3,) and the azimuth (24,) of the surface seen: 0 its front, pi/2 its left side."""
-    axis = frame[:, 1]
-    across = np.array([-axis[1], axis[0], 0.0])
-    length = np.linalg.norm(across)
-    across = across / length if length > 1e-3 else np.array([1.0, 0, 0])
-    towards = np.array([0, 0, 1.0]) - axis[2] * axis
-    towards = towards / max(float(np.linalg.norm(towards)), 1e-3)
-    normals = np.outer(_ACROSS, across) + np.outer(_TOWARDS, towards)
-    return across, np.arctan2(normals @ frame[:, 0], normals @ frame[:, 2])
-
-
-def _paint(texture: Array, where: NDArray[np.bool_], colour: Array) -> None:
-    texture[np.broadcast_to(where, texture.shape[:2])] = colour
-
-
-def shaded(texture: Array) -> Array:
-    """Darker towards the silhouette and, slightly, on the right: as under a lamp from the upper left."""
-    light = 0.55 + 0.45 * _TOWARDS - 0.08 * _ACROSS
-    return np.clip(texture * light[None, :, None], 0, 255).astype(np.uint8)
-
-
 def _cloth(colour: Array, azimuth: Array) -> Array:
     """Texture (48,24,3) of a garment: the colour in front, a darker one behind."""
     texture = np.empty((TEXTURE_SIZE[1], TEXTURE_SIZE[0], 3))
@@ -115,33 +88,33 @@ def _cloth(colour: Array, azimuth: Array) -> Array:
 def _limb_texture(colour: Array, clothes: Clothes, covered: float, azimuth: Array, bone: Bone) -> Array:
     """Texture (48,24,3) of a limb whose cloth, of this colour, ends at the fraction `covered` of its length."""
     texture, side = _cloth(colour, azimuth), bone.side
-    screw = (1.6 * _ALONG + side * azimuth[None] / (2 * np.pi)) % 1
+    screw = (1.6 * ALONG + side * azimuth[None] / (2 * np.pi)) % 1
     stripe = colour * 0.5 if colour.sum() > 330 else colour * 0.6 + 85
-    _paint(texture, screw < 0.4, stripe)
+    paint(texture, screw < 0.4, stripe)
     outer = np.abs((azimuth - side * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi) < 0.4
-    _paint(texture, outer[None], colour * 0.25 + 180)
-    _paint(texture, _ALONG > covered, clothes.skin)
+    paint(texture, outer[None], colour * 0.25 + 180)
+    paint(texture, ALONG > covered, clothes.skin)
     lower = bone.part.endswith(("forearm", "shank"))
     if clothes.pads is not None:
-        _paint(texture, _ALONG < 0.13 if lower else _ALONG > 0.87, clothes.pads)
+        paint(texture, ALONG < 0.13 if lower else ALONG > 0.87, clothes.pads)
     if lower and clothes.cuffs is not None:
-        _paint(texture, _ALONG > 0.87, clothes.cuffs)
+        paint(texture, ALONG > 0.87, clothes.cuffs)
     return texture
 
 
 def _torso_texture(clothes: Clothes, azimuth: Array) -> Array:
     """Texture (48,24,3) of the shirt, neck at the top."""
     texture = _cloth(clothes.shirt, azimuth)
-    rows, columns = (_ALONG * 7) % 1 < 0.4, (azimuth[None] * 2.2) % 1 < 0.4
+    rows, columns = (ALONG * 7) % 1 < 0.4, (azimuth[None] * 2.2) % 1 < 0.4
     pattern = {"stripes": rows, "checks": rows ^ columns, "pinstripes": columns}.get(clothes.shirt_pattern)
     front = np.cos(azimuth)[None] > -0.1
     if pattern is not None:
-        _paint(texture, pattern & front, clothes.accent)
-        _paint(texture, pattern & ~front, clothes.accent * 0.62)
-    _paint(texture, np.abs(azimuth)[None] < 0.1, clothes.shirt * 0.2 + 190)  # zip
-    _paint(texture, np.abs(azimuth)[None] < 0.75 * (1 - _ALONG / 0.24), clothes.skin)  # collar
+        paint(texture, pattern & front, clothes.accent)
+        paint(texture, pattern & ~front, clothes.accent * 0.62)
+    paint(texture, np.abs(azimuth)[None] < 0.1, clothes.shirt * 0.2 + 190)  # zip
+    paint(texture, np.abs(azimuth)[None] < 0.75 * (1 - ALONG / 0.24), clothes.skin)  # collar
     behind = np.abs(np.abs(azimuth) - np.pi)[None]
-    _paint(texture, (behind < 0.7) & (_ALONG > 0.14) & (_ALONG < 0.62), clothes.accent * 0.4)  # back print
+    paint(texture, (behind < 0.7) & (ALONG > 0.14) & (ALONG < 0.62), clothes.accent * 0.4)  # back print
     return texture
 
 
@@ -152,7 +125,7 @@ def part_texture(bone: Bone, clothes: Clothes, azimuth: Array) -> Array:
         return _torso_texture(clothes, azimuth)
     if bone.part == "pelvis":
         texture = _cloth(clothes.trousers, azimuth)
-        _paint(texture, _ALONG < 0.12, clothes.trousers * 0.4)  # belt
+        paint(texture, ALONG < 0.12, clothes.trousers * 0.4)  # belt
         return texture
     if limb in ("upper_arm", "forearm"):
         covered = clothes.sleeve - (limb == "forearm")

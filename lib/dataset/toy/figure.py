@@ -1,87 +1,27 @@
-"""Draws a posed toy person: textured tubes for the body, a head with a face, and a label map of the parts."""
+"""Draws a posed toy person: textured tubes for the body and a head with a face."""
 
 import cv2
 import numpy as np
 
-from .body import HEAD_RADII, PART_NAMES, Array, Body, Bone
-from .clothes import TEXTURE_SIZE, Clothes, part_texture, shaded, skull_texture, visible_surface
+from .body import HEAD_RADII, Body
+from .bones import Array, Bone
+from .clothes import Clothes, part_texture, skull_texture
+from .painter import Painter, ellipse_outline
+from .surface import shaded, visible_surface
 
 
-class Painter:
-    """Draws one person's parts onto `canvas` (H,W,3) and `labels` (H,W); both are changed in place.
-
-    `origin` (2,) is where the body's origin lands and `stature` its length in px, both at the size of the canvas.
-    A part's pixels get the label `first_label` + its place in PART_NAMES.
-    """
-
-    def __init__(self, canvas: Array, labels: Array, origin: Array, stature: float, first_label: int):
-        self.canvas, self.labels = canvas, labels
-        self.origin, self.stature, self.first_label = origin, stature, first_label
-
-    def to_canvas(self, point: Array) -> Array:
-        return self.origin + self.stature * point[:2]
-
-    def fill(self, outline: Array, part: str, texture: Array, matrix: Array | None = None) -> None:
-        """Fill the polygon (N,2) with a colour (3,), or a texture (h,w,3) that `matrix` (2,3) takes to the canvas."""
-        height, width = self.labels.shape
-        x0, y0 = np.maximum(np.floor(outline.min(0)).astype(int) - 1, 0)
-        x1, y1 = np.minimum(np.ceil(outline.max(0)).astype(int) + 2, (width, height))
-        if x0 >= x1 or y0 >= y1:
-            return
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        cv2.fillPoly(mask, [np.round((outline - (x0, y0)) * 16).astype(np.int32)], 1, shift=4)
-        inside = mask.astype(bool)
-        self.labels[y0:y1, x0:x1][inside] = self.first_label + PART_NAMES.index(part)
-        if matrix is None:
-            self.canvas[y0:y1, x0:x1][inside] = np.clip(texture, 0, 255)
-            return
-        shifted = matrix - np.array([[0, 0, x0], [0, 0, y0]])
-        warped = cv2.warpAffine(texture, shifted, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-        self.canvas[y0:y1, x0:x1][inside] = warped[inside]
-
-    def ellipse(self, centre: Array, part: str, radii: Array, down: Array, colour: Array) -> None:
-        """Fill an ellipse at `centre` (canvas px); half width and height in statures, `down` (2,) along its height."""
-        self.fill(ellipse_outline(centre, radii * self.stature, down), part, colour)
-
-    def tube(self, bone: Bone, texture: Array, across: Array) -> None:
-        """A part with its texture; round ends for limbs, the outline of a shirt or hips for the trunk."""
-        start, end = self.to_canvas(bone.start), self.to_canvas(bone.end)
-        radius = max(bone.radii) * self.stature
-        if bone.part in ("torso", "pelvis"):
-            radius, outline = self._trunk_outline(bone, start, end, across)
-        else:
-            circles = [
-                ellipse_outline(p, np.full(2, r * self.stature)) for p, r in zip((start, end), bone.radii, strict=True)
-            ]
-            outline = cv2.convexHull(np.concatenate(circles).astype(np.float32))[:, 0]
-        along = end - start
-        if np.linalg.norm(along) < 1:  # seen end on
-            along = np.array([-across[1], across[0]]) if across[:2].any() else np.array([0.0, 1.0])
-        width, height = TEXTURE_SIZE
-        side = across[:2] * radius
-        matrix = np.column_stack([2 * side / (width - 1), along / (height - 1), start - side])
-        self.fill(outline, bone.part, shaded(texture), matrix)
-
-    def _trunk_outline(self, bone: Bone, start: Array, end: Array, across: Array) -> tuple[float, Array]:
-        """Largest half width (px) and outline (14,2) of an elliptical tube that follows shoulders, waist and hips."""
-        widths = (
-            [0.42, 0.98, 1.1, 1.0, 0.86, 0.86, 0.9] if bone.part == "torso" else [0.88, 0.96, 1.0, 1.0, 0.98, 0.9, 0.62]
-        )
-        places = np.array(
-            [-0.07, 0.02, 0.12, 0.35, 0.65, 0.85, 1.02] if bone.part == "torso" else np.linspace(0, 1.15, 7)
-        )
-        half = np.hypot(bone.radii[0] * (bone.frame[:, 0] @ across), bone.radii[1] * (bone.frame[:, 2] @ across))
-        half *= self.stature
-        middle = start + places[:, None] * (end - start)
-        offset = np.array(widths)[:, None] * half * across[:2]
-        return float(max(widths) * half), np.concatenate([middle - offset, (middle + offset)[::-1]])
-
-
-def ellipse_outline(centre: Array, radii: Array, down: Array | None = None) -> Array:
-    """Polygon (20,2) of an ellipse with `radii` (half width, half height), its height along the unit vector `down`."""
-    down = np.array([0.0, 1.0]) if down is None else down
-    turn = np.linspace(0, 2 * np.pi, 20, endpoint=False)[:, None]
-    return centre + radii[0] * np.cos(turn) * np.array([down[1], -down[0]]) + radii[1] * np.sin(turn) * down
+def draw_trunk(painter: Painter, bone: Bone, texture: Array, across: Array) -> None:
+    """Torso or pelvis: an elliptical tube that follows shoulders, waist and hips."""
+    torso = bone.part == "torso"
+    widths = [0.42, 0.98, 1.1, 1.0, 0.86, 0.86, 0.9] if torso else [0.88, 0.96, 1.0, 1.0, 0.98, 0.9, 0.62]
+    places = np.array([-0.07, 0.02, 0.12, 0.35, 0.65, 0.85, 1.02] if torso else np.linspace(0, 1.15, 7))
+    start, end = painter.to_canvas(bone.start), painter.to_canvas(bone.end)
+    half = np.hypot(bone.radii[0] * (bone.frame[:, 0] @ across), bone.radii[1] * (bone.frame[:, 2] @ across))
+    half *= painter.stature
+    middle = start + places[:, None] * (end - start)
+    offset = np.array(widths)[:, None] * half * across[:2]
+    outline = np.concatenate([middle - offset, (middle + offset)[::-1]])
+    painter.surface(outline, bone.part, texture, (start, end), across[:2] * float(max(widths) * half))
 
 
 def draw_head(painter: Painter, body: Body, clothes: Clothes) -> None:
@@ -148,6 +88,7 @@ def draw_person(painter: Painter, body: Body, clothes: Clothes) -> None:
             draw_head(painter, body, clothes)
             continue
         across, azimuth = visible_surface(bone.frame)
-        painter.tube(bone, part_texture(bone, clothes, azimuth), across)
+        texture = shaded(part_texture(bone, clothes, azimuth))
+        (draw_trunk if bone.part in ("torso", "pelvis") else Painter.tube)(painter, bone, texture, across)
         if bone.part == "pelvis" and clothes.skirt:
             _draw_skirt(painter, body, clothes)

@@ -13,9 +13,11 @@ from numpy.random import Generator
 
 from ..skeletons import COCO
 from .backdrop import draw_background, draw_occluder, finish
-from .body import PART_NAMES, Array, Body, sample_body
+from .body import PART_NAMES, Body, sample_body
+from .bones import Array
 from .clothes import sample_clothes
-from .figure import Painter, draw_person, is_facing
+from .figure import draw_person, is_facing
+from .painter import Painter, label_window
 
 SUPERSAMPLE = 2
 SIZES = ((320, 240), (352, 288), (256, 320), (240, 352), (304, 304))  # (w, h)
@@ -97,7 +99,8 @@ def _sample_people(size: tuple[int, int], rng: Generator) -> list[Person]:
 
 def _draw(person: Person, index: int, canvas: Array, labels: Array, rng: Generator) -> None:
     origin = SUPERSAMPLE * person.origin + (SUPERSAMPLE - 1) / 2
-    painter = Painter(canvas, labels, origin, SUPERSAMPLE * person.stature, 1 + index * len(PART_NAMES))
+    part_labels = {part: label for label, part in enumerate(PART_NAMES, 1 + index * len(PART_NAMES))}
+    painter = Painter(canvas, labels, origin, SUPERSAMPLE * person.stature, part_labels)
     draw_person(painter, person.body, sample_clothes(rng))
     person.full_area = _silhouette(labels, index).sum() / SUPERSAMPLE**2
 
@@ -120,9 +123,8 @@ def _accepted_parts(body: Body, name: str) -> list[str]:
 
 def _is_seen(labels: Array, person: Person, index: int, name: str, point: Array) -> tuple[bool, bool]:
     """Whether a keypoint is visible, and if not, whether the person's own body hides it (not another thing)."""
-    x, y = np.round(SUPERSAMPLE * point + (SUPERSAMPLE - 1) / 2).astype(int)
     reach = max(1, round(0.008 * person.stature * SUPERSAMPLE))
-    window = labels[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
+    window = label_window(labels, SUPERSAMPLE * point + (SUPERSAMPLE - 1) / 2, reach)
     first = 1 + index * len(PART_NAMES)
     accepted = [first + PART_NAMES.index(part) for part in _accepted_parts(person.body, name)]
     seen = bool(np.isin(window, accepted).mean() > 0.3)
