@@ -26,6 +26,8 @@ class Records:
         boxes: (N, 4) float64, x, y, width, height of the boxes before padding, image px.
         hidden: (N, K) float32, 1 for joints that are labelled but covered by something; None where nothing is known.
         left_out: why annotations or detections of the file are not among the people, in words -> how many.
+        clip: (N,) int, the shot that each record's image is a frame of, -1 for none; records of one clip stand in time
+            order. None for data sets of single images.
     """
 
     image_names: np.ndarray
@@ -39,6 +41,7 @@ class Records:
     boxes: np.ndarray
     hidden: np.ndarray | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    clip: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.center)
@@ -50,7 +53,7 @@ class Records:
 
     def select(self, kept: np.ndarray) -> "Records":
         """The people at the indices (or under the mask) `kept`; images stay."""
-        names = ("image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes", "hidden")
+        names = ("image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes", "hidden", "clip")
         found = {name: getattr(self, name) for name in names}
         return replace(self, **{name: array[kept] for name, array in found.items() if array is not None})
 

@@ -68,6 +68,23 @@ MPII = Skeleton(
     sigmas=(),  # MPII is scored with PCKh
 )  # fmt: skip
 
+# TigDog's landmarks without the neck, in the order of CC-SSL. Front knees are wrists and back knees heels to an
+# anatomist; elbows are where the legs leave the body.
+QUADRUPED = Skeleton(
+    names=(
+        "left_eye", "right_eye", "chin", "left_front_hoof", "right_front_hoof", "left_back_hoof", "right_back_hoof",
+        "tail_start", "left_front_knee", "right_front_knee", "left_back_knee", "right_back_knee", "left_shoulder",
+        "right_shoulder", "left_front_elbow", "right_front_elbow", "left_back_elbow", "right_back_elbow",
+    ),
+    flip_pairs=((0, 1), (3, 4), (5, 6), (8, 9), (10, 11), (12, 13), (14, 15), (16, 17)),
+    limbs=(
+        (0, 1), (0, 2), (1, 2), (0, 12), (1, 13), (12, 7), (13, 7), (12, 14), (13, 15), (14, 8), (15, 9), (8, 3),
+        (9, 4), (7, 16), (7, 17), (16, 10), (17, 11), (10, 5), (11, 6),
+    ),
+    upper_body=(0, 1, 2, 3, 4, 8, 9, 12, 13, 14, 15),  # the front half
+    sigmas=(),  # scored with PCK
+)  # fmt: skip
+
 
 def category_skeleton(category: Mapping[str, Any], num_joints: int | None = None) -> Skeleton:
     """The skeleton that an entry of a COCO file's "categories" describes; only "keypoints" and "skeleton" are read.
