@@ -13,7 +13,7 @@ def _colour(rng: Generator) -> Array:
     return np.clip(grey + rng.normal(0, 28, 3), 10, 245)
 
 
-def _noise(size: tuple[int, int], cell: int, rng: Generator, channels: int = 1) -> Array:
+def noise(size: tuple[int, int], cell: int, rng: Generator, channels: int = 1) -> Array:
     """Smooth noise (h,w,channels) of about unit variance whose blobs are about `cell` px wide."""
     width, height = size
     coarse = rng.standard_normal((height // cell + 2, width // cell + 2, channels), dtype=np.float32)
@@ -72,7 +72,7 @@ def draw_background(size: tuple[int, int], rng: Generator) -> Array:
     _add_shapes(picture, rng)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 2.5))
     for cell, strength in ((64, 10), (20, 8), (6, 6), (2, 5)):
-        picture = picture + strength * rng.uniform(0, 1.3) * _noise(size, cell, rng, channels=3 if cell > 30 else 1)
+        picture = picture + strength * rng.uniform(0, 1.3) * noise(size, cell, rng, channels=3 if cell > 30 else 1)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
@@ -103,7 +103,7 @@ def _fill_occluder(canvas: Array, inside: Array, bush: bool, rng: Generator) -> 
     region = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     shape = inside[region].shape
     colour = np.array([40, 110, 60]) + rng.normal(0, 25, 3) if bush else _colour(rng)
-    grain = _noise((shape[1], shape[0]), 4 if bush else 9, rng) * (30 if bush else 7)
+    grain = noise((shape[1], shape[0]), 4 if bush else 9, rng) * (30 if bush else 7)
     filled = colour * np.linspace(1.15, 0.8, shape[1])[None, :, None] + grain
     canvas[region][inside[region]] = np.clip(filled, 0, 255)[inside[region]]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .bones import Array, Bone
-from .surface import ALONG, TEXTURE_SIZE, paint
+from .surface import ALONG, TEXTURE_SIZE, paint, screw
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,8 @@ def _cloth(colour: Array, azimuth: Array) -> Array:
 def _limb_texture(colour: Array, clothes: Clothes, covered: float, azimuth: Array, bone: Bone) -> Array:
     """Texture (48,24,3) of a limb whose cloth, of this colour, ends at the fraction `covered` of its length."""
     texture, side = _cloth(colour, azimuth), bone.side
-    screw = (1.6 * ALONG + side * azimuth[None] / (2 * np.pi)) % 1
     stripe = colour * 0.5 if colour.sum() > 330 else colour * 0.6 + 85
-    paint(texture, screw < 0.4, stripe)
+    paint(texture, screw(side, azimuth[None], 1.6) < 0.4, stripe)
     outer = np.abs((azimuth - side * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi) < 0.4
     paint(texture, outer[None], colour * 0.25 + 180)
     paint(texture, ALONG > covered, clothes.skin)

@@ -1,11 +1,24 @@
-"""Fills polygons with colours and textures on a canvas, and writes down in a label map which part is seen where."""
+"""Fills polygons with colours and textures on a canvas, and writes down in a label map which part is seen where.
 
-from collections.abc import Mapping
+Pictures are drawn at SUPERSAMPLE times their size and shrunk afterwards: edges become smooth while the label map stays
+exact. Pixel centres are at integers in both sizes.
+"""
+
+from collections.abc import Collection, Mapping
 
 import cv2
 import numpy as np
 
 from .bones import Array, Bone
+
+SUPERSAMPLE = 2
+OCCLUDER = 255  # label of things in the way; 0 is the background
+SEEN = 0.3  # share of a keypoint's surroundings that must show its part
+
+
+def to_supersampled(points: Array) -> Array:
+    """Points (...,2) in px of the picture -> px of the canvas."""
+    return SUPERSAMPLE * points + (SUPERSAMPLE - 1) / 2
 
 
 class Painter:
@@ -71,7 +84,17 @@ def ellipse_outline(centre: Array, radii: Array, down: Array | None = None) -> A
     return centre + radii[0] * np.cos(turn) * np.array([down[1], -down[0]]) + radii[1] * np.sin(turn) * down
 
 
-def label_window(labels: Array, point: Array, reach: int) -> Array:
-    """The labels within `reach` px of a point x, y of the label map (H,W); empty where the point lies far outside."""
+def label_window(labels: Array, point: Array, stature: float) -> Array:
+    """The labels around a point x, y of the label map (H,W), up to `stature` / 125; empty where it lies far outside.
+
+    `stature` is the body's size in px of the label map.
+    """
+    reach = max(1, round(0.008 * stature))
     x, y = np.round(point).astype(int)
     return labels[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
+
+
+def shows(window: Array, accepted: Collection[int]) -> bool:
+    """Whether enough of a window of labels has one of those accepted."""
+    count = np.bincount(window.ravel(), minlength=256)
+    return bool(count[list(accepted)].sum() > SEEN * window.size)

@@ -1,7 +1,6 @@
 """One toy picture: a background, people in front of and behind each other, things in the way, and what COCO says of it.
 
-Pictures are drawn at SUPERSAMPLE times their size and shrunk afterwards: edges become smooth while the label map, which
-says for every pixel whose body part it shows, stays exact. Pixel centres are at integers in both sizes.
+The label map says for every pixel whose body part it shows.
 """
 
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from .body import PART_NAMES, Body, sample_body
 from .bones import Array
 from .clothes import sample_clothes
 from .figure import draw_person, is_facing
-from .painter import Painter, label_window
+from .painter import OCCLUDER, SUPERSAMPLE, Painter, label_window, shows, to_supersampled
 
-SUPERSAMPLE = 2
 SIZES = ((320, 240), (352, 288), (256, 320), (240, 352), (304, 304))  # (w, h)
-OCCLUDER = 255  # in the label map; 0 is background, person p's parts are 1 + p * len(PART_NAMES) + part
+# In the label map person p's parts are 1 + p * len(PART_NAMES) + part.
 MAX_PEOPLE = (OCCLUDER - 1) // len(PART_NAMES)
 MIN_AREA = 80  # px; people of whom less is seen are not annotated
 FAR_SIDE = -0.6  # z of the surface normal; head keypoints that are turned farther away are not labelled
@@ -98,7 +96,7 @@ def _sample_people(size: tuple[int, int], rng: Generator) -> list[Person]:
 
 
 def _draw(person: Person, index: int, canvas: Array, labels: Array, rng: Generator) -> None:
-    origin = SUPERSAMPLE * person.origin + (SUPERSAMPLE - 1) / 2
+    origin = to_supersampled(person.origin)
     part_labels = {part: label for label, part in enumerate(PART_NAMES, 1 + index * len(PART_NAMES))}
     painter = Painter(canvas, labels, origin, SUPERSAMPLE * person.stature, part_labels)
     draw_person(painter, person.body, sample_clothes(rng))
@@ -123,11 +121,10 @@ def _accepted_parts(body: Body, name: str) -> list[str]:
 
 def _is_seen(labels: Array, person: Person, index: int, name: str, point: Array) -> tuple[bool, bool]:
     """Whether a keypoint is visible, and if not, whether the person's own body hides it (not another thing)."""
-    reach = max(1, round(0.008 * person.stature * SUPERSAMPLE))
-    window = label_window(labels, SUPERSAMPLE * point + (SUPERSAMPLE - 1) / 2, reach)
+    window = label_window(labels, to_supersampled(point), person.stature * SUPERSAMPLE)
     first = 1 + index * len(PART_NAMES)
     accepted = [first + PART_NAMES.index(part) for part in _accepted_parts(person.body, name)]
-    seen = bool(np.isin(window, accepted).mean() > 0.3)
+    seen = shows(window, accepted)
     own = bool(((window >= first) & (window < first + len(PART_NAMES))).any())
     return seen, own
 

@@ -41,3 +41,11 @@ def shaded(texture: Array) -> Array:
     """Darker towards the silhouette and, slightly, on the right: as under a lamp from the upper left."""
     light = 0.55 + 0.45 * TOWARDS - 0.08 * ACROSS
     return np.clip(texture * light[None, :, None], 0, 255).astype(np.uint8)
+
+
+def screw(side: int, azimuth: Array, turns: float) -> Array:
+    """How far round a thread each place of a texture is, in 0-1: left-handed on `side` 1, right-handed on -1.
+
+    It looks the same from every side of the part, and its mirror image is that of the other side.
+    """
+    return (turns * ALONG + side * azimuth / (2 * np.pi)) % 1
