@@ -10,8 +10,8 @@ COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 
 # sides are a multiple of it plus 1.
 ALIGNED_STRIDES = {"grmi_resnet": (4, 8, 16, 32)}
 SMALLEST_SIDE = {"hourglass": 64}
-JOINTS = {"coco": 17, "toy": 17, "mpii": 16}
-ANNOTATED_BOXES_ONLY = ("mpii",)
+JOINTS = {"coco": 17, "toy": 17, "mpii": 16, "toy_animals": 18}
+ANNOTATED_BOXES_ONLY = ("mpii", "toy_animals")
 # Codecs whose outputs have a meaning of their own, and the losses that know it, the usual one first. All other losses
 # go with all other codecs.
 LOSSES_OF_CODEC = {
@@ -19,6 +19,7 @@ LOSSES_OF_CODEC = {
 }  # fmt: skip
 CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
+    "DATASET.TOY_DOMAIN": ("source", "target"),
     "DATASET.AUGMENTATION": ("hrnet", "mspn"),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop", "adam_l2"),
     "TRAIN.LR_SCHEDULE": ("step", "linear"),

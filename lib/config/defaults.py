@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
         "ENABLED": True,  # use cuDNN at all
     },
     "DATASET": {
-        "DATASET": "coco",  # format of the data set: coco, mpii, toy
+        "DATASET": "coco",  # format of the data set: coco, mpii, toy, toy_animals
         "ROOT": "data/coco",  # its folder
         "TRAIN_SET": "train2017",  # name of the training split
         "TEST_SET": "val2017",  # name of the split that is scored
@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
         "RANDOM_EXTENSION": [0.6, 0.8],  # augmentation mspn: boxes grow by up to these shares; so do half bodies
         "TOY_TRAIN_IMAGES": 700,  # toy data: images drawn for the training split
         "TOY_TEST_IMAGES": 150,  # toy data: images drawn for the test split
+        "TOY_DOMAIN": "source",  # toy_animals: source (plain pictures) or target (clips); a folder below ROOT
     },
     "MODEL": {
         "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass, mspn, grmi_resnet
@@ -92,7 +93,7 @@ DEFAULTS: dict[str, Any] = {
     "TEST": {
         "BATCH_SIZE_PER_GPU": 32,  # crops per step
         "MODEL_FILE": "",  # weights to score; '' is final_state.pth of the output folder
-        "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE. mpii: always True
+        "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE. mpii, animals: True
         "BOTH_BOXES": False,  # score with the other kind of boxes too, at the end of a training and in tools/test.py
         "COCO_BBOX_FILE": "",  # detections, COCO results format
         "IMAGE_THRE": 0.0,  # detections with a lower score are dropped

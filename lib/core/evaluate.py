@@ -17,6 +17,7 @@ from ..metrics import box_nms, oks_nms, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json
 from ..utils.registry import Registry
 from .evaluate_mpii import mpii_scorer
+from .evaluate_pck import pck_scorer
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class Scorer(Protocol):
 
 SCORERS = Registry("scorer")
 SCORERS.register("mpii")(mpii_scorer)
+SCORERS.register("toy_animals")(pck_scorer)
 
 
 def build_scorer(cfg: Any, dataset: Any) -> Scorer:

@@ -30,7 +30,7 @@ class MpiiScorer:
         Writes `results_file` and, beside it, HRNet's pred.mat and, with a truth, pckh.json with every joint at 0.5 and
         at 0.1. Mean@0.1 is HRNet's, at 0.11; the log has the other.
         """
-        write_json(mpii_results(keypoints, records), results_file)
+        write_json(crop_results(keypoints, records), results_file)
         write_predictions(keypoints, results_file.with_name("pred.mat"))
         if self.truth is None:
             logger.info("%s: not scored; the keypoints are there and in pred.mat", results_file)
@@ -48,7 +48,7 @@ def mpii_scorer(cfg: Any, dataset: Any) -> MpiiScorer:
     return MpiiScorer(dataset.ground_truth)
 
 
-def mpii_results(keypoints: np.ndarray, records: Any) -> list[dict[str, Any]]:
+def crop_results(keypoints: np.ndarray, records: Any) -> list[dict[str, Any]]:
     """An entry for each person, in the order of the annotations; four decimals.
 
     image: file name; center [x, y] and scale [width, height] of the padded box that was cropped, image px; keypoints:

@@ -12,7 +12,7 @@ from ..codecs.base import Codec
 from ..config import data_path
 from ..utils.files import file_sha256
 from ..utils.registry import Registry
-from . import coco, mpii, skeletons, toy
+from . import animals, coco, mpii, skeletons, toy, toy_animals
 from .augment import Augmentation, MSPNAugmentation
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
@@ -55,6 +55,27 @@ def build_toy(cfg: Any, split: str) -> TrainingCrops | TestCrops:
         data_path(cfg, data.ROOT), data.TRAIN_SET, data.TEST_SET, data.TOY_TRAIN_IMAGES, data.TOY_TEST_IMAGES
     )
     return build_coco(cfg, split)
+
+
+@DATASETS.register("toy_animals")
+def build_toy_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """Drawn quadrupeds of one domain, written to DATASET.ROOT/DATASET.TOY_DOMAIN on first use."""
+    data = cfg.DATASET
+    root = data_path(cfg, data.ROOT) / data.TOY_DOMAIN
+    toy_animals.ensure_toy_animals(
+        root, data.TOY_DOMAIN, data.TRAIN_SET, data.TEST_SET, data.TOY_TRAIN_IMAGES, data.TOY_TEST_IMAGES
+    )
+    image_set = data.TRAIN_SET if split == "train" else data.TEST_SET
+    path = animals.annotation_path(root, image_set)
+    records = animals.read_animals(path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg))
+    images = ImageFolder(coco.image_folder(root, image_set), data.DATA_FORMAT)
+    images.check()
+    if split == "train":
+        return TrainingCrops(
+            records, images, build_codec(cfg), skeletons.QUADRUPED, _augmentation(data), data.COLOR_RGB, cfg.SEED
+        )
+    boxes = _named("boxes around the visible keypoints", records, path)
+    return TestCrops(records, images, build_codec(cfg), skeletons.QUADRUPED, data.COLOR_RGB, boxes=boxes)
 
 
 @DATASETS.register("mpii")
