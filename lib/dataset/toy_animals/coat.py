@@ -17,15 +17,15 @@ from .body import PART_NAMES
 from .domains import Domain, Range
 
 COLUMNS = 48  # of a skin
+_SKIN = (TEXTURE_SIZE[1], COLUMNS, 3)
 _AZIMUTH = np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)[None]  # 0 the part's front, pi/2 its left side
 
 
 @dataclass(frozen=True)
 class Coat:
-    """Skins (48, 48, 3) of the parts, along and around them, and the colour (3,) of the eyes, BGR in 0-255."""
+    """Skins (48, 48, 3) of the parts, along and around them, BGR in 0-255."""
 
     skins: dict[str, Array]
-    eye: Array
 
     def texture(self, part: str, azimuth: Array) -> Array:
         """What of a part (48, n, 3) is seen at the azimuths (n,)."""
@@ -49,10 +49,7 @@ def sample_coat(domain: Domain, rng: Generator) -> Coat:
         if domain.fur:
             skin += domain.fur * _noise(rng)
         skins[part] = np.clip(skin, 0, 255)
-    return Coat(skins, np.array([25.0, 20, 20]))
-
-
-_SKIN = (TEXTURE_SIZE[1], COLUMNS, 3)
+    return Coat(skins)
 
 
 def _colour(hue: Range, saturation: Range, value: Range, rng: Generator) -> Array:

@@ -10,6 +10,7 @@ from .body import LEG_PARTS, Animal
 from .coat import Coat
 from .pose import LEGS
 
+EYE = np.array([25.0, 20, 20])  # BGR
 EYE_SEEN = 0.12  # z of the surface normal from which on an eye is seen
 FAR_LEGS = 0.72  # of the light reaches the legs on the far side, in the shadow of the trunk
 _COMING = ("tail", "far", "trunk", "neck", "near", "head")  # the order of drawing; far and near are legs
@@ -46,7 +47,7 @@ class AnimalPainter:
                     self._tube(bone, 1.0)
 
     def _legs(self, legs: list[str], brightness: float) -> None:
-        """Upper parts first, which cover the trunk; then from the far leg to the near one."""
+        """From the far leg to the near one, each from the body down to the hoof."""
         bones = self.animal.bones
         for leg in sorted(legs, key=lambda leg: bones[f"{leg}_middle"][0].start[2]):
             for part in LEG_PARTS:
@@ -90,7 +91,7 @@ class AnimalPainter:
                 spot, size = self.painter.to_canvas(self.animal.joints[eye]), 0.3 * bone.radii[0]
                 radii = np.array([size, size * max(facing, 0.5)])
                 self.painter.ellipse(spot, "head", radii * 1.25, down, np.full(3, 245.0))
-                self.painter.ellipse(spot, "head", radii * 0.85, down, self.coat.eye)
+                self.painter.ellipse(spot, "head", radii * 0.85, down, EYE)
 
     def _ear(self, bone: Bone, side: str, brightness: float) -> None:
         """A triangle that stands on the poll."""
