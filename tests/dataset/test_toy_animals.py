@@ -283,7 +283,7 @@ def test_the_experiment_reads_it_and_the_doctor_finds_nothing(repository, roots,
     )  # fmt: skip
     training, scored = build_dataset(cfg, "train"), build_dataset(cfg, "test")
     assert (len(training), len(scored)) == (train, test)
-    assert doctor.quick_check(training, scored) == []
+    assert doctor.quick_check(training, [scored]) == []
     clip = training.records.clip
     assert clip is None if domain == "source" else clip.tolist() == [0] * 10 + [2] * 10 + [4] * 4
     item = training[0, 0]
