@@ -21,11 +21,12 @@ RENAMED = {
 }
 # What SimpleBaselines' code does where its files are silent, as they all are; HRNet's files name these keys.
 SIMPLE_BASELINES_DEFAULTS = {"TEST.POST_PROCESS": True, "TEST.SHIFT_HEATMAP": True}
-# In every file of the forks with these values, and read by none of their programs.
+# Keys that only these codecs read.
 READ_BY_CODEC = {
     "TEST.BETA": ("soft_argmax",), "TEST.BIAS": ("soft_argmax",), "TEST.BLUR_KERNEL": ("dark", "megvii"),
     "LOSS.KPD": ("udp_offset",), "LOSS.DISK_RADIUS": ("grmi",), "TEST.VOTE_UPSAMPLING": ("grmi",),
 }  # fmt: skip
+# In every file of the forks with these values, and read by none of their programs.
 UNREAD = {"TEST.NMS_THRE": 1.0, "TEST.BBOX_THRE": 1.0, "TRAIN.GAMMA1": 0.99, "TRAIN.GAMMA2": 0.0}
 
 
