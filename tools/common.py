@@ -14,8 +14,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import torch
 
-from heatpose.config import load_config, replaced
-from heatpose.core.batch import pixel_statistics
+from heatpose.config import load_config, replaced, scored_config
 from heatpose.core.evaluate import build_scorer
 from heatpose.core.predict import predict
 from heatpose.core.train import TrainingError
@@ -23,6 +22,7 @@ from heatpose.dataset import build_dataset, test_loader
 from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
 from heatpose.report.run import save_run
 from heatpose.report.tables import score_table
+from heatpose.utils.batch import pixel_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,11 @@ class Validator:
 
 
 def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -> list[Validator]:
-    """The validator with the boxes that TEST.USE_GT_BBOX chooses and, with TEST.BOTH_BOXES, one with the others."""
+    """The validator with the boxes that TEST.USE_GT_BBOX chooses and, with TEST.BOTH_BOXES, one with the others.
+
+    Scored is TARGET's test split, where the experiment has one.
+    """
+    cfg = scored_config(cfg)
     validators = [Validator(cfg, codec, device, folder)]
     if cfg.TEST.BOTH_BOXES:
         others = not cfg.TEST.USE_GT_BBOX

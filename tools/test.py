@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from common import build_validators, network_name, parse_arguments, prepare_device, report_scores, run
 
+from heatpose.adapt import prepare_model
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
-from heatpose.core.batch import place
 from heatpose.core.weights import load_weights
 from heatpose.models import build_model
 from heatpose.report.run import file_name, run_folders, save_config, start_logging
 from heatpose.report.summary import summarise
+from heatpose.utils.batch import place
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = prepare_device(cfg)
     codec = build_codec(cfg)
     validators = build_validators(cfg, codec, device, output)
-    model = build_model(cfg)
+    model = prepare_model(cfg, build_model(cfg))
     summary = summarise(model, cfg.MODEL.IMAGE_SIZE)
     weights = data_path(cfg, cfg.TEST.MODEL_FILE) if cfg.TEST.MODEL_FILE else output / "final_state.pth"
     content = load_weights(model, weights)

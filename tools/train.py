@@ -6,25 +6,27 @@ python tools/train.py --cfg experiments/coco/lpn/lpn50_256x192.yaml TRAIN.STAGES
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from common import build_painter, build_validators, network_name, parse_arguments, prepare_device, report_scores, run
 
+from heatpose.adapt import STRONG, Target, begin_epochs, build_method, prepare_model
 from heatpose.codecs import build_codec
-from heatpose.config import data_path, dump_config
-from heatpose.core.batch import pixel_statistics, place
+from heatpose.config import data_path, domain_config, dump_config
 from heatpose.core.loss import build_loss
+from heatpose.core.objective import Objective, Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.torchvision_weights import is_torchvision
 from heatpose.core.train import TrainingState, fit
 from heatpose.core.weights import load_pretrained
-from heatpose.dataset import build_dataset, doctor, training_loader
+from heatpose.dataset import JointLoader, build_dataset, build_people, doctor, test_loader, training_loader
 from heatpose.models import build_model
 from heatpose.report.observers import TrainingReporter
 from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config, start_logging
 from heatpose.report.summary import summarise
+from heatpose.utils.batch import pixel_statistics, place
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     """One run: data, model, epochs, and the closing table."""
-    codec, loss = build_codec(cfg), build_loss(cfg)
+    codec = build_codec(cfg)
     model = build_network(cfg, device)  # before the data: a missing backbone shows at once
     dataset = build_dataset(cfg, "train")
     validators = build_validators(cfg, codec, device, folders.output)
@@ -49,10 +51,10 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     if not validators[0].scorer.headline:
         raise ValueError(f"DATASET.TEST_SET {cfg.DATASET.TEST_SET} cannot be scored here: train with a set that can")
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)
-    loader = training_loader(
-        dataset, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
-    )
-    state = build_state(cfg, model, len(loader))
+    others = build_others(cfg, dataset)
+    loader = build_loader(cfg, dataset, others, device)
+    objective = build_objective(cfg, codec, model, others, device)
+    state = build_state(cfg, model, objective, len(loader))
     headline = validators[0].scorer.headline
     resume(cfg, state, folders.output, headline)
     save_config(folders.output / "config.yaml", dump_config(cfg))
@@ -63,7 +65,7 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     )  # fmt: skip
 
     def validate(epoch: int) -> float:
-        scores = validators[0].score(state.model, f"val_{epoch}")
+        scores = validators[0].score(state.scored, f"val_{epoch}")
         weights = folders.output / f"stage_{state.stage}.pth"
         state.scores[state.stage] = {"weights": str(weights), "boxes": validators[0].boxes, "metrics": scores}
         reporter.on_scores(epoch, scores)
@@ -72,19 +74,19 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
 
     try:
         fit(
-            state, loader, codec, loss, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter,
-            cfg.PRINT_FREQ, cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES, pixel_statistics(cfg),
+            state, loader, objective, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter, cfg.PRINT_FREQ,
+            cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES,
         )  # fmt: skip
     finally:
         reporter.close()
-    rows = [(validator, validator.score(state.model, "val_final")) for validator in validators]
+    rows = [(validator, validator.score(state.scored, "val_final")) for validator in validators]
     earlier = [row for stage, row in state.scores.items() if stage < state.stage]
     report_scores(cfg, rows, "train", folders.output / "final_state.pth", earlier)
 
 
 def build_network(cfg: Any, device: Any) -> Any:
     """The network with its first weights, on the device."""
-    model = build_model(cfg)
+    model = prepare_model(cfg, build_model(cfg))
     logger.info("%s: %s", network_name(cfg), summarise(model, cfg.MODEL.IMAGE_SIZE))
     if cfg.MODEL.PRETRAINED and not cfg.MODEL.INIT_WEIGHTS:
         logger.warning("MODEL.PRETRAINED is not loaded: MODEL.INIT_WEIGHTS is False")
@@ -96,9 +98,45 @@ def build_network(cfg: Any, device: Any) -> Any:
     return place(model, device)
 
 
-def build_state(cfg: Any, model: Any, steps_per_epoch: int) -> TrainingState:
+def build_others(cfg: Any, dataset: Any) -> dict[str, Any]:
+    """The training crops of TARGET and HUMANS, where the method of adaptation reads them, by their names in a batch."""
+    others = {}
+    if cfg.ADAPT.METHOD:
+        others["target"] = build_dataset(domain_config(cfg, "TARGET"), "train")
+    if cfg.HUMANS.DATASET:
+        others["humans"] = build_people(cfg, dataset.skeleton)
+    for name, crops in others.items():
+        logger.info("%s: %d to adapt with", name, len(crops))
+    return others
+
+
+def build_loader(cfg: Any, dataset: Any, others: Mapping[str, Any], device: Any) -> Any:
+    """Batches of labelled crops, joined by those of the other data sets."""
+    loaders = [
+        training_loader(
+            each, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
+        )
+        for each in (dataset, *others.values())
+    ]
+    if not others:
+        return loaders[0]
+    return JointLoader(loaders[0], dict(zip(others, loaders[1:], strict=True)), begin_epochs(cfg))
+
+
+def build_objective(cfg: Any, codec: Any, model: Any, others: Mapping[str, Any], device: Any) -> Objective:
+    """What the training minimises: the labelled crops' loss, with ADAPT.METHOD that method's."""
+    perturb = STRONG if cfg.ADAPT.STRONG_AUGMENTATION else None
+    labelled = Supervised(codec, build_loss(cfg), device, pixel_statistics(cfg), perturb)
+    if not cfg.ADAPT.METHOD:
+        return labelled
+    crops = others["target"]
+    loader = test_loader(crops.unvaried(), cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda")
+    return build_method(cfg, labelled, model, Target(crops, loader))
+
+
+def build_state(cfg: Any, model: Any, objective: Objective, steps_per_epoch: int) -> TrainingState:
     """The network with its optimizer and schedule."""
-    optimizer = build_optimizer(cfg, model.parameters())
+    optimizer = build_optimizer(cfg, [*model.parameters(), *objective.parameters()])
     description = {
         "model": cfg.MODEL.NAME,
         "codec": cfg.MODEL.CODEC,
@@ -106,7 +144,9 @@ def build_state(cfg: Any, model: Any, steps_per_epoch: int) -> TrainingState:
         "heatmap_size": list(cfg.MODEL.HEATMAP_SIZE),
     }
     scheduler = build_scheduler(cfg, optimizer, steps_per_epoch)
-    return TrainingState(model, optimizer, scheduler, description, steps_per_epoch, epoch=cfg.TRAIN.BEGIN_EPOCH)
+    return TrainingState(
+        model, optimizer, scheduler, description, steps_per_epoch, epoch=cfg.TRAIN.BEGIN_EPOCH, objective=objective
+    )
 
 
 def resume(cfg: Any, state: TrainingState, output: Path, headline: str) -> None:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from heatpose.codecs import build_codec
 from heatpose.config import FrozenConfig, load_config
-from heatpose.core.batch import normalise, place
 from heatpose.core.predict import predict
 from heatpose.core.weights import load_weights
 from heatpose.models import build_model
+from heatpose.utils.batch import normalise, place
 
 from .crops import made_by_this_opencv
 from .harness import ReferenceFile

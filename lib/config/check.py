@@ -21,6 +21,7 @@ CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "zip"),
     "DATASET.TOY_DOMAIN": ("source", "target"),
     "DATASET.AUGMENTATION": ("hrnet", "mspn"),
+    "ADAPT.METHOD": ("", "supervised", "mean_teacher", "ccssl", "wscda", "pplo"),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop", "adam_l2"),
     "TRAIN.LR_SCHEDULE": ("step", "linear"),
     "LOSS.REDUCTION": ("mean", "sum"),
@@ -31,9 +32,16 @@ CHOICES = {
 POSITIVE = (
     "MODEL.NUM_JOINTS", "MODEL.SIGMA", "TRAIN.BATCH_SIZE_PER_GPU", "TEST.BATCH_SIZE_PER_GPU", "TRAIN.LR",
     "TRAIN.STAGES", "TRAIN.END_EPOCH", "TRAIN.VALIDATE_EVERY", "PRINT_FREQ", "LOSS.TOPK", "LOSS.KPD", "TEST.BETA",
-    "TEST.BLUR_KERNEL", "LOSS.DISK_RADIUS", "TEST.VOTE_UPSAMPLING",
+    "TEST.BLUR_KERNEL", "LOSS.DISK_RADIUS", "TEST.VOTE_UPSAMPLING", "ADAPT.REFRESH_EVERY", "ADAPT.VIEWS",
+    "ADAPT.FLOW_LIMIT",
 )  # fmt: skip
-NOT_NEGATIVE = ("WORKERS", "SEED", "LOSS.LAMBDA_HEATMAP", "LOSS.LAMBDA_OFFSET")
+NOT_NEGATIVE = (
+    "WORKERS", "SEED", "LOSS.LAMBDA_HEATMAP", "LOSS.LAMBDA_OFFSET", "ADAPT.BEGIN_EPOCH", "ADAPT.LAMBDA",
+    "ADAPT.VIEW_ROTATION", "ADAPT.RANK_OFFSET", "ADAPT.RANK_STEP", "ADAPT.THRESHOLD_STEP", "ADAPT.RAMPUP_EPOCHS",
+    "ADAPT.W1", "ADAPT.W2",
+)  # fmt: skip
+SHARES = ("ADAPT.VIEW_SCALE", "ADAPT.RANK_FLOOR", "ADAPT.FLOW_DECAY", "ADAPT.EMA")  # from 0 to below or equal 1
+ONE_FINAL_LAYER = ("pose_hrnet", "pose_resnet", "lpn", "grmi_resnet")  # what WS-CDA's adaptation stands before
 
 
 def output_stride(name: str, extra: dict[str, Any]) -> int:
@@ -64,7 +72,10 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
 
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    return [*_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg), *_megvii(cfg), *_boxes(cfg)]
+    return [
+        *_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg), *_megvii(cfg), *_boxes(cfg),
+        *_adapt(cfg),
+    ]  # fmt: skip
 
 
 def _lookup(cfg: Any, key: str) -> Any:
@@ -145,13 +156,16 @@ def _heatmap_size(model: Any, wanted: list[int], stride: int) -> list[str]:
 
 
 def _joints(cfg: Any) -> list[str]:
-    known = JOINTS.get(cfg.DATASET.DATASET)
-    if known is not None and cfg.MODEL.NUM_JOINTS != known:
-        return [
-            f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but DATASET.DATASET {cfg.DATASET.DATASET} has {known} "
-            f"keypoints; set MODEL.NUM_JOINTS {known}"
-        ]
-    return []
+    found = []
+    for section in ("DATASET", "TARGET"):  # the keypoints of HUMANS are translated
+        name = cfg[section].DATASET
+        known = JOINTS.get(name)
+        if known is not None and cfg.MODEL.NUM_JOINTS != known:
+            found.append(
+                f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {section}.DATASET {name} has {known} keypoints; set "
+                f"MODEL.NUM_JOINTS {known}"
+            )
+    return found
 
 
 def fits_codec(loss: str, codec: str) -> bool:
@@ -206,3 +220,30 @@ def _boxes(cfg: Any) -> list[str]:
             "boxes, so there is one kind only; set TEST.BOTH_BOXES False"
         ]
     return []
+
+
+def _adapt(cfg: Any) -> list[str]:
+    """Methods and the data they need."""
+    adapt, found = cfg.ADAPT, []
+    method = adapt.METHOD
+    found += [f"{key} is {_lookup(cfg, key)}; expected 0 to 1" for key in SHARES if not 0 <= _lookup(cfg, key) <= 1]
+    if method and not cfg.TARGET.DATASET:
+        found.append(f"ADAPT.METHOD is {method}, but there is no TARGET to adapt to; name one, e.g. TARGET.ROOT")
+    if cfg.HUMANS.DATASET and method not in ("wscda", "pplo"):
+        found.append(f"HUMANS is read by ADAPT.METHOD wscda and pplo, not by {method!r}; leave the section out")
+    if method in ("wscda", "pplo"):
+        if adapt.ALPHA * adapt.BETA >= 0:
+            found.append(
+                f"ADAPT.ALPHA is {adapt.ALPHA} and BETA {adapt.BETA}; their product must be below 0, so that the "
+                "features that help the pose confuse the discriminator, e.g. -1 and 500"
+            )
+        if cfg.MODEL.NAME not in ONE_FINAL_LAYER:
+            found.append(
+                f"ADAPT.METHOD {method} adapts the features before the last layer, of which {cfg.MODEL.NAME} has "
+                f"several; take one of {', '.join(ONE_FINAL_LAYER)}"
+            )
+    if method and cfg.MODEL.CODEC in LOSSES_OF_CODEC:
+        found.append(f"ADAPT.METHOD {method} takes heatmaps alone, but MODEL.CODEC is {cfg.MODEL.CODEC}; take gaussian")
+    if method and cfg.TRAIN.STAGES > 1:
+        found.append(f"ADAPT.METHOD {method} counts its epochs through one stage; set TRAIN.STAGES 1")
+    return found

@@ -123,6 +123,36 @@ DEFAULTS: dict[str, Any] = {
     },
 }
 
+# Further data sets of an experiment that adapts to another domain, with DATASET's keys: a section that names any of
+# them takes the others from DATASET. Scored is TARGET's test split, where there is a TARGET.
+DOMAINS = ("TARGET", "HUMANS")  # what there are no labels for; people that WS-CDA learns from, too
+DEFAULTS.update((section, dict(DEFAULTS["DATASET"], DATASET="")) for section in DOMAINS)
+DEFAULTS["ADAPT"] = {
+    "METHOD": "",  # '': DATASET alone; ccssl, wscda, pplo, mean_teacher; supervised reads TARGET's labels: the bound
+    "STRONG_AUGMENTATION": False,  # colour, noise, blur and erased patches on training crops, on the device
+    "BEGIN_EPOCH": 0,  # first epoch with pseudo-labels or a teacher
+    "LAMBDA": 10.0,  # weight of the loss on TARGET
+    "REFRESH_EVERY": 10,  # ccssl, pplo: epochs between predictions of pseudo-labels
+    "VIEWS": 8,  # ccssl, pplo: views of a crop that its pseudo-labels are the mean of; the first is the crop itself
+    "VIEW_SCALE": 0.25,  # views (and mean_teacher's student): scaled by 1 +- this
+    "VIEW_ROTATION": 30.0,  # degrees; turned by up to this
+    "RANK_OFFSET": 10.0,  # ccssl: the lowest share p of confidences is left out, p = max(RANK_FLOOR,
+    "RANK_STEP": 0.02,  # 1 - RANK_STEP * (epoch + RANK_OFFSET)), epochs counted from BEGIN_EPOCH
+    "RANK_FLOOR": 0.2,  # see above
+    "TEMPORAL": True,  # ccssl: labels of neighbouring frames, carried over by optical flow, where more confident
+    "FLOW_LIMIT": 15.0,  # image px; a keypoint that moves farther from frame to frame is not carried over
+    "FLOW_DECAY": 0.9,  # of the confidence, each frame that a label is carried over
+    "THRESHOLD_START": 0.9,  # pplo: labels count from this confidence,
+    "THRESHOLD_STEP": 0.1,  # less with every prediction of pseudo-labels,
+    "THRESHOLD_FLOOR": 0.5,  # down to this
+    "EMA": 0.999,  # mean_teacher: share of the teacher that a step keeps
+    "RAMPUP_EPOCHS": 5.0,  # mean_teacher: epochs over which LAMBDA rises from BEGIN_EPOCH on
+    "ALPHA": -1.0,  # wscda, pplo: weight of the domain loss for the features; ALPHA * BETA < 0
+    "BETA": 500.0,  # wscda, pplo: weight of the pose losses
+    "W1": 1.0,  # wscda, pplo: weight of telling animals from people
+    "W2": 1.0,  # wscda, pplo: weight of the labelled animals beside the people
+}
+
 _DECONV_HEAD: dict[str, Any] = {
     "FINAL_CONV_KERNEL": 1,  # side of the last convolution: 1 or 3
     "DECONV_WITH_BIAS": False,  # bias in the transposed convolutions

@@ -17,6 +17,7 @@ from ..utils.registry import nearest
 from .check import find_contradictions
 from .defaults import DEFAULTS, MODEL_EXTRA
 from .dialects import rename_keys, settle
+from .domains import complete_domains
 from .freeze import FrozenConfig, thaw
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def load_config(
             logger.info("%s: %s", source, note)
         given.update({key: (source, value) for key, value in renamed.items()})
     cfg = _merge(given)
+    complete_domains(cfg, given)
     for note in settle(cfg, given, written):
         logger.info(note)
     problems = find_contradictions(EasyDict(cfg))

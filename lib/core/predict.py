@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .batch import IMAGENET, PixelStatistics, final_output, normalise
+from ..utils.batch import IMAGENET, PixelStatistics, final_output, normalise
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The training loop: one epoch, and the epochs of a run with their checkpoints."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from ..metrics import heatmap_accuracy
-from .batch import IMAGENET, PixelStatistics, final_output, normalise
 from .checkpoint import CheckpointError, save_atomically
+from .objective import Objective, Step
 from .weights import load_weights
 
 
@@ -37,12 +37,15 @@ class StepReport:
     batch: dict[str, Tensor]
     target: Tensor
     output: Tensor
+    figures: dict[str, float]  # what the objective tells of its parts
 
 
 class TrainingObserver(Protocol):
     """What the loops tell the outside world."""
 
     def on_stage(self, stage: int, stages: int, first_epoch: int, end_epoch: int) -> None: ...
+
+    def on_pseudo_labels(self, epoch: int, labels: Any) -> None: ...
 
     def on_step(self) -> None: ...
 
@@ -59,6 +62,7 @@ class _Meter:
     loss: Tensor = field(init=False)
     accuracy: Tensor = field(init=False)
     weight: Tensor = field(init=False)
+    figures: dict[str, Tensor] = field(default_factory=dict)
     samples: int = 0
     waited: float = 0.0
     started: float = field(default_factory=time.perf_counter)
@@ -66,8 +70,10 @@ class _Meter:
     def __post_init__(self) -> None:
         self.loss, self.accuracy, self.weight = torch.zeros(3, device=self.device, dtype=torch.float64).unbind()
 
-    def add(self, loss: Tensor, accuracy: Any, samples: int) -> None:
+    def add(self, loss: Tensor, accuracy: Any, samples: int, figures: Mapping[str, Tensor]) -> None:
         self.loss = self.loss + loss.detach() * samples
+        for name, value in figures.items():
+            self.figures[name] = self.figures.get(name, 0) + value.detach() * samples
         self.accuracy = self.accuracy + accuracy.mean * accuracy.count
         self.weight = self.weight + accuracy.count
         self.samples += samples
@@ -76,15 +82,13 @@ class _Meter:
 def train_one_epoch(
     model: nn.Module,
     loader: DataLoader,
-    codec: Any,
-    loss_fn: Callable[..., Tensor],
+    objective: Objective,
     optimizer: Optimizer,
     scheduler: LambdaLR,
     device: torch.device,
     epoch: int,
     observer: TrainingObserver,
     report_every: int = 100,
-    pixels: PixelStatistics = IMAGENET,
 ) -> None:
     """One pass over `loader`.
 
@@ -97,23 +101,21 @@ def train_one_epoch(
     ready = time.perf_counter()
     for step, batch in enumerate(loader, start=1):
         meter.waited += time.perf_counter() - ready
-        images = normalise(batch["crop"], device, pixels)
-        keypoints, visible = (batch[key].to(device, non_blocking=True) for key in ("keypoints_input", "visible"))
-        targets, weight = codec.training_targets(keypoints, visible)
-        output = model(images)
-        loss = loss_fn(output, targets, weight)
+        step_taken = objective.step(model, batch)
+        loss = step_taken.loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         learning_rate = float(scheduler.get_last_lr()[0])
         scheduler.step()
-        heatmaps, target = final_output(output).detach(), final_output(targets)
-        meter.add(loss, heatmap_accuracy(codec.heatmaps(heatmaps), codec.peaks(target)), len(images))
+        objective.end_step(model)
+        heatmaps, peaks = objective.maps(step_taken)
+        meter.add(loss, heatmap_accuracy(heatmaps, peaks), len(batch["crop"]), step_taken.figures)
         first_bad = torch.where((first_bad < 0) & ~loss.detach().isfinite(), step, first_bad)
         observer.on_step()
         if step % report_every == 0 or step == steps:
             _stop_if_bad(int(first_bad), epoch, learning_rate)
-            observer.on_report(_report(meter, epoch, step, steps, learning_rate, batch, target, heatmaps))
+            observer.on_report(_report(meter, epoch, step, steps, learning_rate, batch, step_taken))
             meter = _Meter(device)
         ready = time.perf_counter()
 
@@ -133,14 +135,15 @@ def _report(
     steps: int,
     rate: float,
     batch: dict[str, Tensor],
-    target: Tensor,
-    output: Tensor,
+    last: Step,
 ) -> StepReport:
     loss, accuracy = float(meter.loss) / meter.samples, float(meter.accuracy) / max(float(meter.weight), 1.0)
     seconds = max(time.perf_counter() - meter.started, 1e-9)
+    figures = {name: float(value) / meter.samples for name, value in meter.figures.items()}
     return StepReport(
-        epoch, step, steps, loss, accuracy, rate, meter.samples / seconds, meter.waited / seconds, batch, target, output
-    )
+        epoch, step, steps, loss, accuracy, rate, meter.samples / seconds, meter.waited / seconds, batch,
+        last.target, last.output, figures,
+    )  # fmt: skip
 
 
 @dataclass
@@ -157,6 +160,7 @@ class TrainingState:
     stage: int = 1
     stage_start: int = 0  # the stage's first epoch; the schedule counts from there
     scores: dict[int, dict[str, Any]] = field(default_factory=dict)  # each stage's last, for the report
+    objective: Objective | None = None  # has a state of its own where it adapts to another domain
 
     def __post_init__(self) -> None:
         self._place_schedule()
@@ -171,6 +175,7 @@ class TrainingState:
             "stage_start": self.stage_start,
             "scores": self.scores,
             "state_dict": self.model.state_dict(),
+            "objective": self.objective.state_dict() if self.objective else {},
             "optimizer": self.optimizer.state_dict(),
             "random_state": torch.get_rng_state(),
             "cuda_random_state": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -178,9 +183,14 @@ class TrainingState:
         save_atomically(content, path)
 
     def save_weights(self, path: Path) -> None:
-        """Writes the weights and what they are for."""
-        content = {**self.description, "epoch": self.epoch, "stage": self.stage, "state_dict": self.model.state_dict()}
-        save_atomically(content, path)
+        """Writes the weights that are scored and what they are for."""
+        weights = self.scored.state_dict()
+        save_atomically({**self.description, "epoch": self.epoch, "stage": self.stage, "state_dict": weights}, path)
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network that the training is for: the one that is trained, or the one its objective makes of it."""
+        return self.objective.scored(self.model) if self.objective else self.model
 
     def resume(self, path: Path) -> None:
         """Continues from a file of `save`.
@@ -204,6 +214,8 @@ class TrainingState:
                 f"{path}: holds weights but no optimizer; resume from a checkpoint.pth, or give the file as "
                 "MODEL.PRETRAINED and set AUTO_RESUME False"
             )
+        if self.objective is not None and content.get("objective"):
+            self.objective.load_state_dict(content["objective"])
         options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(content["optimizer"])
         for group, present in zip(self.optimizer.param_groups, options, strict=True):
@@ -242,8 +254,7 @@ class TrainingState:
 def fit(
     state: TrainingState,
     loader: DataLoader,
-    codec: Any,
-    loss_fn: Callable[..., Tensor],
+    objective: Objective,
     validate: Callable[[int], float],
     folder: Path,
     end_epoch: int,
@@ -252,7 +263,6 @@ def fit(
     report_every: int = 100,
     validate_every: int = 1,
     stages: int = 1,
-    pixels: PixelStatistics = IMAGENET,
 ) -> None:
     """Trains from `state.epoch` to the end of the last of `stages`, each of which has `end_epoch` epochs.
 
@@ -270,10 +280,12 @@ def fit(
             observer.on_stage(stage, stages, state.epoch, end)
         for epoch in range(state.epoch, end):
             loader.sampler.epoch = epoch  # type: ignore[attr-defined]
+            labels = objective.begin_epoch(state.model, epoch)
+            if labels is not None:
+                observer.on_pseudo_labels(epoch, labels)
             train_one_epoch(
-                state.model, loader, codec, loss_fn, state.optimizer, state.scheduler, device, epoch, observer,
-                report_every, pixels,
-            )  # fmt: skip
+                state.model, loader, objective, state.optimizer, state.scheduler, device, epoch, observer, report_every
+            )
             is_due = (epoch + 1 - state.stage_start) % validate_every == 0 or epoch + 1 == end
             score = validate(epoch) if is_due else None
             is_best = score is not None and score > state.best_score

@@ -9,23 +9,26 @@ from typing import Any
 
 from ..codecs import build_codec
 from ..codecs.base import Codec
-from ..config import data_path
+from ..config import data_path, domain_config, replaced
+from ..config.check import JOINTS
 from ..utils.files import file_sha256
 from ..utils.registry import Registry
-from . import animals, coco, mpii, skeletons, toy, toy_animals
+from . import analogues, animals, coco, mpii, skeletons, toy, toy_animals
 from .augment import Augmentation, MSPNAugmentation
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
-from .loading import test_loader, training_loader
+from .loading import JointLoader, test_loader, training_loader
 from .records import DataError, Records, select_consistent
 
 __all__ = [
     "DATASETS",
     "DataError",
+    "JointLoader",
     "Records",
     "TestCrops",
     "TrainingCrops",
     "build_dataset",
+    "build_people",
     "test_loader",
     "training_loader",
 ]
@@ -38,6 +41,13 @@ def build_dataset(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     if split not in ("train", "test"):
         raise ValueError(f"split is {split!r}; expected 'train' or 'test'")
     return DATASETS.get(cfg.DATASET.DATASET)(cfg, split)
+
+
+def build_people(cfg: Any, skeleton: skeletons.Skeleton) -> TrainingCrops:
+    """HUMANS' training split of people, with the keypoints of `skeleton`."""
+    keypoints = JOINTS.get(cfg.HUMANS.DATASET, skeletons.COCO.num_joints)
+    crops: Any = build_dataset(replaced(domain_config(cfg, "HUMANS"), {"MODEL.NUM_JOINTS": keypoints}), "train")
+    return analogues.people_as(crops, skeleton)
 
 
 @DATASETS.register("coco")

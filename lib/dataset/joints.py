@@ -56,8 +56,9 @@ class TrainingCrops(Dataset):
         return len(self.records)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """crop (H, W, 3) uint8, keypoints_input (K, 2) float32 in input px, visible (K,) float32, index.
+        """crop (H, W, 3) uint8, keypoints_input (K, 2) float32 in input px, visible (K,) float32, index, map, mirrored.
 
+        `map` (2, 3) float32 takes image px to input px; in the crop of a `mirrored` image left and right change places.
         `visible` is 1 for labelled joints; a codec with `graded_visibility` gets 2 for those that are not hidden.
         """
         epoch, index = key
@@ -79,7 +80,8 @@ class TrainingCrops(Dataset):
             center = np.array([image_width - center[0] - 1, center[1]], center.dtype)
             mirror = mirror_matrix(image_width)
         matrix = self.codec.warp_matrix(center, scale, rotation)
-        crop = crop_image(image, matrix if mirror is None else compose(matrix, mirror), self.codec.input_size)
+        whole = matrix if mirror is None else compose(matrix, mirror)
+        crop = crop_image(image, whole, self.codec.input_size)
         if self.color_rgb:
             crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
         keypoints_input = transform_points(keypoints, matrix) * (visible > 0)[:, None]
@@ -88,7 +90,13 @@ class TrainingCrops(Dataset):
             "keypoints_input": keypoints_input.astype(np.float32),
             "visible": visible.astype(np.float32),
             "index": index,
+            "map": whole.astype(np.float32),
+            "mirrored": flip,
         }
+
+    def unvaried(self) -> "TestCrops":
+        """The same people in crops as they are for testing."""
+        return TestCrops(self.records, self.images, self.codec, self.skeleton, self.color_rgb)
 
     def _visible(self, index: int) -> np.ndarray:
         visible, hidden = self.records.visible[index], self.records.hidden

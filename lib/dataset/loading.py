@@ -1,6 +1,7 @@
 """Data sets -> loaders: order, batches and processes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,6 +65,36 @@ def training_loader(
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
     )
+
+
+class JointLoader:
+    """A labelled loader's batches, each with one of every other loader beside it under that one's name.
+
+    An epoch is one pass over `labelled`; the others begin anew as often as needed, in an order of their own for every
+    pass, and are read from the epoch in `begin` on. `sampler.epoch` is set as on the labelled loader.
+    """
+
+    def __init__(self, labelled: DataLoader, others: Mapping[str, DataLoader], begin: Mapping[str, int]):
+        self.labelled, self.others, self.begin = labelled, others, begin
+        self.sampler: Any = labelled.sampler
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        epoch = self.sampler.epoch
+        due = {name: loader for name, loader in self.others.items() if epoch >= self.begin[name]}
+        endless = {name: self._passes(loader, epoch) for name, loader in due.items()}
+        for batch in self.labelled:
+            yield {**batch, **{name: next(batches) for name, batches in endless.items()}}
+
+    def _passes(self, loader: DataLoader, epoch: int) -> Iterator[Any]:
+        """Batch after batch; the number of a pass follows from the epoch alone, so that a resumed run goes on alike."""
+        sampler: Any = loader.sampler
+        sampler.epoch = epoch * -(-len(self) // len(loader))
+        while True:
+            yield from loader
+            sampler.epoch += 1
 
 
 def test_loader(dataset: TestCrops, batch_size: int, workers: int, pin_memory: bool = False) -> DataLoader:

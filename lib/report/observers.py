@@ -1,6 +1,7 @@
 """What is shown while a network trains or predicts: progress, log lines, TensorBoard, pictures."""
 
 import logging
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ class Painter:
         """Crops with the annotated skeletons."""
         return self._skeletons(batch, _array(batch["keypoints_input"]), _array(batch["visible"]))
 
+    def pseudo_labels(self, sample: Mapping[str, Tensor]) -> np.ndarray:
+        """Crops with their pseudo-labels; those that are not `kept` are rings, without lines."""
+        kept = _array(sample["kept"])
+        return self._skeletons(sample, _array(sample["keypoints_input"]), np.ones_like(kept), ~kept)
+
     def save(
         self, folder: Path, prefix: str, batch: Mapping[str, Tensor], target: Tensor | None, output: Tensor
     ) -> None:
@@ -67,8 +73,11 @@ class Painter:
             disks = target[:, :: self.codec.channels_per_joint]
             save_picture(folder / f"{prefix}_hm_gt.jpg", self._heatmaps(batch, disks, batch["keypoints_input"]))
 
-    def _skeletons(self, batch: Mapping[str, Tensor], keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
-        return skeleton_sheet(self._crops(batch), keypoints, visible, self.skeleton.limbs, self.skeleton.names)
+    def _skeletons(
+        self, batch: Mapping[str, Tensor], keypoints: np.ndarray, visible: np.ndarray, hollow: np.ndarray | None = None
+    ) -> np.ndarray:
+        limbs, names = self.skeleton.limbs, self.skeleton.names
+        return skeleton_sheet(self._crops(batch), keypoints, visible, limbs, names, hollow=hollow)
 
     def _heatmaps(self, batch: Mapping[str, Tensor], maps: Tensor, keypoints: Tensor) -> np.ndarray:
         return heatmap_sheet(self._crops(batch), _array(maps) / self.codec.peak, _array(keypoints), self.skeleton.names)
@@ -106,6 +115,25 @@ class TrainingReporter:
         """A stage of several begins, or goes on in a resumed run; `end_epoch` is the first one after it."""
         self._log(f"stage {stage} of {stages}: epochs {first_epoch} to {end_epoch - 1}")
 
+    def on_pseudo_labels(self, epoch: int, labels: Any) -> None:
+        """Pseudo-labels for `epoch` are there; see adapt.LabelReport. Kept ones are disks, the others rings."""
+        self._log(
+            f"epoch {epoch}: {labels.kept} pseudo-labels kept ({labels.share:.0%}) from confidence "
+            f"{labels.threshold:.3f}; PCK@0.05 {labels.accuracy_kept:.1f}, of the others {labels.accuracy_rejected:.1f}"
+        )
+        names = self.painter.skeleton.names
+        figures = {
+            "threshold": labels.threshold, "number": float(labels.kept), "share": labels.share,
+            "accuracy_kept": labels.accuracy_kept, "accuracy_rejected": labels.accuracy_rejected,
+        }  # fmt: skip
+        for name, (number, accuracy) in zip(names, labels.per_joint, strict=True):
+            figures |= {f"number_of/{name}": float(number), f"accuracy_of/{name}": accuracy}
+        known = {f"pseudo_labels/{name}": value for name, value in figures.items() if math.isfinite(value)}
+        self.board.scalars(known, epoch * self.steps)
+        sheet = self.painter.pseudo_labels(labels.sample)
+        self.board.picture("pseudo_labels/kept_and_rejected", sheet, epoch * self.steps)
+        save_picture(self.folder / "pictures" / f"pseudo_labels_{epoch}.jpg", sheet)
+
     def on_step(self) -> None:
         """One training step is done."""
         self.bar.update()
@@ -124,6 +152,7 @@ class TrainingReporter:
                 "train/accuracy": report.accuracy,
                 "train/learning_rate": report.learning_rate,
                 "train/samples_per_second": report.samples_per_second,
+                **{f"train/{name}": value for name, value in report.figures.items()},
             },
             step,
         )

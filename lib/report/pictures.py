@@ -86,14 +86,24 @@ def skeleton_sheet(
     names: Sequence[str],
     columns: int = 8,
     persons: int = 32,
+    hollow: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The first crops (B, H, W, 3) with their keypoints (B, K, 2) in crop px, side by side."""
+    """The first crops (B, H, W, 3) with their keypoints (B, K, 2) in crop px, side by side.
+
+    Those marked in `hollow` (B, K) are rings; no line ends in them.
+    """
     factor = _enlargement(crops)
+    rings = np.zeros(visible.shape, dtype=bool) if hollow is None else hollow
     drawn = [
-        draw_skeleton(_enlarge(crop, factor), enlarged(points, factor), seen, limbs, names)
-        for crop, points, seen in list(zip(crops, keypoints, visible, strict=True))[:persons]
+        draw_skeleton(_enlarge(crop, factor), enlarged(points, factor), seen, _without(limbs, ring), names, ring)
+        for crop, points, seen, ring in list(zip(crops, keypoints, visible, rings, strict=True))[:persons]
     ]
     return tile(drawn, min(columns, len(drawn)))
+
+
+def _without(limbs: Sequence[tuple[int, int]], left_out: np.ndarray) -> list[tuple[int, int]]:
+    """The limbs that end in no keypoint of `left_out` (K,)."""
+    return [limb for limb in limbs if not left_out[list(limb)].any()]
 
 
 def heatmap_sheet(

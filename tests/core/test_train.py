@@ -12,6 +12,7 @@ from heatpose.codecs import build_codec
 from heatpose.config import load_config
 from heatpose.core.checkpoint import CheckpointError, read_checkpoint, save_atomically
 from heatpose.core.loss import build_loss
+from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.train import TrainingError, TrainingState, fit
 from heatpose.dataset import build_dataset, training_loader
@@ -24,6 +25,9 @@ class Watcher:
 
     def on_stage(self, stage, stages, first_epoch, end_epoch):
         self.stages.append((stage, stages, first_epoch, end_epoch))
+
+    def on_pseudo_labels(self, epoch, labels):
+        raise AssertionError("labelled samples only")
 
     def on_step(self):
         self.steps += 1
@@ -45,6 +49,7 @@ class Run:
         self.codec, model = build_codec(self.cfg), build_model(self.cfg)
         dataset = build_dataset(self.cfg, "train")
         self.loader = training_loader(dataset, self.cfg.TRAIN.BATCH_SIZE_PER_GPU, True, 0, self.cfg.SEED)
+        self.objective = Supervised(self.codec, build_loss(self.cfg), torch.device("cpu"))
         optimizer = build_optimizer(self.cfg, model.parameters())
         scheduler = build_scheduler(self.cfg, optimizer, len(self.loader))
         self.state = TrainingState(
@@ -53,8 +58,8 @@ class Run:
 
     def fit(self, end_epoch, scores=(0.1, 0.3, 0.2, 0.4), validate_every=1, stages=1):
         fit(
-            self.state, self.loader, self.codec, build_loss(self.cfg), lambda epoch: scores[epoch], self.folder,
-            end_epoch, torch.device("cpu"), self.watcher, self.cfg.PRINT_FREQ, validate_every, stages,
+            self.state, self.loader, self.objective, lambda epoch: scores[epoch], self.folder, end_epoch,
+            torch.device("cpu"), self.watcher, self.cfg.PRINT_FREQ, validate_every, stages,
         )  # fmt: skip
         return self
 

@@ -1,12 +1,12 @@
-"""Crops as the loaders give them -> images as the networks take them."""
+"""Crops as the loaders give them -> images as the networks take them, and what a training step comes to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..utils.constants import constant
+from .constants import constant
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,21 @@ def pixel_statistics(cfg: Any) -> PixelStatistics:
     return PixelStatistics(tuple(cfg.MODEL.PIXEL_MEAN), tuple(cfg.MODEL.PIXEL_STD))
 
 
+def as_images(crops: Tensor, device: torch.device) -> Tensor:
+    """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, from 0 to 1."""
+    images = crops.to(device, non_blocking=True).permute(0, 3, 1, 2)  # stays channels-last in memory
+    return images.float().div_(255)
+
+
+def standardise(images: Tensor, pixels: PixelStatistics = IMAGENET) -> Tensor:
+    """Images (B, 3, H, W), 0 to 1, changed in place to mean 0 and deviation 1 by `pixels`."""
+    mean, std = (constant(numbers, images).view(1, 3, 1, 1) for numbers in (pixels.mean, pixels.std))
+    return images.sub_(mean).div_(std)
+
+
 def normalise(crops: Tensor, device: torch.device, pixels: PixelStatistics = IMAGENET) -> Tensor:
     """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, with mean 0 and deviation 1 by `pixels`."""
-    images = crops.to(device, non_blocking=True).permute(0, 3, 1, 2)  # stays channels-last in memory
-    values = images.float().div_(255)
-    mean, std = (constant(numbers, values).view(1, 3, 1, 1) for numbers in (pixels.mean, pixels.std))
-    return values.sub_(mean).div_(std)
+    return standardise(as_images(crops, device), pixels)
 
 
 def final_output(output: Tensor | list[Tensor]) -> Tensor:
@@ -43,3 +52,16 @@ def final_output(output: Tensor | list[Tensor]) -> Tensor:
 def place(model: nn.Module, device: torch.device) -> nn.Module:
     """`model` on `device`, weights channels-last as the images of `normalise` are: faster on CPUs and GPUs."""
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@dataclass
+class Step:
+    """What a training step came to: the loss, the labelled samples' final output and target (B,C,h,w), and figures.
+
+    `figures` are scalars of the loss's parts, by name, which stay on the device until they are logged.
+    """
+
+    loss: Tensor
+    output: Tensor
+    target: Tensor
+    figures: dict[str, Tensor] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from heatpose.config import ConfigError, load_config
-from heatpose.core.batch import PixelStatistics, final_output, normalise, pixel_statistics
+from heatpose.utils.batch import PixelStatistics, final_output, normalise, pixel_statistics
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,104 @@
+"""Mean teacher: a network agrees with the running average of itself (Tarvainen and Valpola 2017), on heatmaps.
+
+The teacher sees a mildly recoloured crop, the student a scaled, turned and strongly changed view of it; the teacher's
+heatmaps are taken to the student's view. The teacher is what is scored.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..utils.batch import Step, as_images, final_output, standardise
+from .base import TARGET, Adaptation, split
+from .perturb import MILD, STRONG
+from .views import inverse, on_heatmaps, random_maps, resample
+
+
+class MeanTeacher(Adaptation):
+    """See the module.
+
+    Args:
+        keep: share of the teacher's weights that a step keeps; less at first, as 1 - 1 / (steps + 1) (the paper's).
+        begin, rampup: epochs: the first with a teacher, and those over which the weight rises as
+            exp(-5 (1 - t)^2) (the paper's).
+        scale, rotation: the student's views, see `views.random_maps`.
+    """
+
+    def __init__(
+        self,
+        labelled: Any,
+        model: nn.Module,
+        weight: float = 10.0,
+        keep: float = 0.999,
+        begin: int = 0,
+        rampup: float = 5.0,
+        scale: float = 0.25,
+        rotation: float = 30.0,
+    ):
+        super().__init__(labelled, weight)
+        self.teacher = copy.deepcopy(model).requires_grad_(False)
+        self.keep, self.begin, self.rampup = keep, begin, rampup
+        self.scale, self.rotation = scale, rotation
+        self.epoch, self.steps = 0, 0
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        return {"teacher": self.teacher}
+
+    def begin_epoch(self, model: nn.Module, epoch: int) -> None:
+        if epoch == self.begin:
+            self._follow(model, 0.0)
+            self.steps = 0
+        self.epoch = epoch
+
+    def step(self, model: nn.Module, batch: Mapping[str, Any]) -> Step:
+        if TARGET not in batch:
+            return self.labelled.step(model, batch)
+        source = self.labelled.images(batch)
+        crops = as_images(batch[TARGET]["crop"], source.device)
+        maps = random_maps(crops, self.scale, self.rotation)
+        view = standardise(STRONG(resample(crops, inverse(maps))), self.labelled.pixels)
+        labelled, output = split(model(torch.cat([source, view])), [len(source), len(view)])
+        step = self.labelled.loss(labelled, batch)
+        loss = self._disagreement(output, crops, maps)
+        step.figures = {"loss_labelled": step.loss, "loss_target": loss}
+        step.loss = step.loss + self._ramp() * self.weight * loss
+        return step
+
+    def _disagreement(self, output: Any, crops: Tensor, maps: Tensor) -> Tensor:
+        """Half the mean squared difference to the teacher's heatmaps, where they reach the view."""
+        with torch.no_grad():
+            self.teacher.eval()
+            wanted = final_output(self.teacher(standardise(MILD(crops), self.labelled.pixels)))
+            wanted = torch.cat([wanted, torch.ones_like(wanted[:, :1])], dim=1)
+            wanted = resample(wanted, inverse(on_heatmaps(maps, self.labelled.codec)))
+        heatmaps = final_output(output)
+        return 0.5 * (wanted[:, -1:] * (heatmaps - wanted[:, :-1]).square()).mean()
+
+    def _ramp(self) -> float:
+        done = min((self.epoch - self.begin + 1) / self.rampup, 1.0) if self.rampup else 1.0
+        return float(torch.exp(torch.tensor(-5.0 * (1 - done) ** 2)))
+
+    def end_step(self, model: nn.Module) -> None:
+        self.steps += 1
+        self._follow(model, min(self.keep, 1 - 1 / (self.steps + 1)))
+
+    @torch.no_grad()
+    def _follow(self, model: nn.Module, keep: float) -> None:
+        for own, theirs in zip(self.teacher.parameters(), model.parameters(), strict=True):
+            own.lerp_(theirs, 1 - keep)
+        for mine, its in zip(self.teacher.buffers(), model.buffers(), strict=True):
+            mine.copy_(its)
+
+    def scored(self, model: nn.Module) -> nn.Module:
+        return self.teacher
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.steps = int(state["steps"])

@@ -1,0 +1,29 @@
+"""An experiment's further data sets, TARGET and HUMANS: completed from DATASET, and the configuration of each."""
+
+from collections.abc import Collection
+from typing import Any
+
+from .defaults import DOMAINS
+from .freeze import FrozenConfig, replaced, thaw
+
+
+def complete_domains(cfg: dict[str, Any], given: Collection[str]) -> None:
+    """Fills what a section that names some key leaves out with DATASET's; `given` are the dotted keys that were set."""
+    for section in DOMAINS:
+        if not any(key.startswith(f"{section}.") for key in given):
+            continue
+        if f"{section}.DATASET" in given and not cfg[section]["DATASET"]:
+            continue  # a resolved configuration without this section
+        for key, value in cfg["DATASET"].items():
+            if f"{section}.{key}" not in given:
+                cfg[section][key] = value
+
+
+def domain_config(cfg: FrozenConfig, section: str) -> FrozenConfig:
+    """The configuration with `section` ("TARGET", "HUMANS") in the place of DATASET."""
+    return replaced(cfg, {"DATASET": thaw(cfg[section])})
+
+
+def scored_config(cfg: FrozenConfig) -> FrozenConfig:
+    """The configuration of what is scored: TARGET's test split, DATASET's where there is no TARGET."""
+    return domain_config(cfg, "TARGET") if cfg.TARGET.DATASET else cfg

@@ -1,0 +1,62 @@
+"""People labelled as animals: which human keypoint stands for which of an animal's.
+
+The correspondence that WS-CDA (Cao et al. 2019) learns from: what people and quadrupeds share in their build.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .joints import TrainingCrops
+from .records import DataError, Records
+from .skeletons import Skeleton
+
+# An animal's keypoint -> COCO's, without left and right. Elbows of QUADRUPED are where the legs leave the body.
+ANALOGUES = {
+    "chin": "nose", "front_hoof": "wrist", "front_paw": "wrist", "back_hoof": "ankle", "back_paw": "ankle",
+    "front_knee": "elbow", "back_knee": "knee", "back_elbow": "hip",
+}  # fmt: skip
+
+
+def people_as(crops: TrainingCrops, skeleton: Skeleton) -> TrainingCrops:
+    """Training crops of people whose keypoints are those of `skeleton`; what people do not have is not labelled.
+
+    Keypoints of one name are one keypoint; the others follow ANALOGUES. No half bodies are cropped.
+
+    Raises:
+        DataError: none of the keypoints has a counterpart.
+    """
+    order = counterparts(crops.skeleton, skeleton)
+    if (order < 0).all():
+        raise DataError(
+            f"no keypoint of {', '.join(skeleton.names)} stands for one of {', '.join(crops.skeleton.names)}"
+        )
+    augmentation = replace(crops.augmentation, prob_half_body=0.0)
+    records = reordered(crops.records, order)
+    return TrainingCrops(
+        records, crops.images, crops.codec, skeleton, augmentation, crops.color_rgb, crops.seed, crops.categories
+    )
+
+
+def counterparts(people: Skeleton, animals: Skeleton) -> np.ndarray:
+    """(K,) index of the human keypoint that stands for each keypoint of `animals`, -1 for none."""
+    index = {name: number for number, name in enumerate(people.names)}
+    return np.array([index.get(name, index.get(_human_name(name), -1)) for name in animals.names])
+
+
+def _human_name(name: str) -> str:
+    side, _, part = name.partition("_")
+    if side in ("left", "right"):
+        return f"{side}_{ANALOGUES.get(part, part)}"
+    return ANALOGUES.get(name, name)
+
+
+def reordered(records: Records, order: np.ndarray) -> Records:
+    """The records with the keypoints at `order` (K,); those at -1 are not labelled. People left without any go."""
+    there = order >= 0
+    visible = records.visible[:, order] * there
+    hidden = None if records.hidden is None else records.hidden[:, order] * there
+    keypoints = records.keypoints[:, order] * (visible > 0)[..., None]
+    return replace(records, keypoints=keypoints, visible=visible, hidden=hidden).select(
+        np.flatnonzero(visible.any(axis=1))
+    )
