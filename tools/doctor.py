@@ -2,6 +2,7 @@
 
 python tools/doctor.py --cfg experiments/toy/hrnet.yaml [--results results.json] [KEY VALUE ...]
 python tools/doctor.py --annotations person_keypoints_val.json [--results R.json] [--detections D.json] [--images DIR]
+                       [--skeleton file]
 """
 
 import argparse
@@ -17,7 +18,7 @@ from common import argument_parser, read_config, run
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, replaced
 from heatpose.core.evaluate import CocoScorer, PeopleOfImages
-from heatpose.dataset import DataError, build_dataset, coco, doctor, skeletons
+from heatpose.dataset import DataError, build_dataset, coco, doctor, own_keypoints, skeletons
 from heatpose.dataset.images import ImageFolder
 
 ANNOTATIONS_FIX, FILE_FIX = "give a COCO keypoint annotation file", "give a file in COCO results format"
@@ -39,6 +40,30 @@ class Section:
         return "\n".join([self.title, *("  " + line for line in self.lines), *(f"\n{each}" for each in self.findings)])
 
 
+@dataclass(frozen=True)
+class Truth:
+    """A COCO annotation file: its content as JSON gives it, keypoints a person, ids of the categories that are read.
+
+    `names` are DATASET.CATEGORIES for a file with keypoints of its own, None for one with COCO's.
+    """
+
+    path: Path
+    content: Any
+    num_joints: int
+    categories: Sequence[int] = coco.PERSONS
+    names: Sequence[str] | None = None
+
+    def read(self) -> dict[str, Any]:
+        """The content as the reader takes it; a DataError where it does not."""
+        if self.names is None:
+            return coco.read_annotations(self.path, self.num_joints)
+        return own_keypoints.read_annotations(self.path, self.num_joints, categories=self.names)[0]
+
+    def table(self) -> doctor.Table:
+        """The annotations as arrays; the content has to be one."""
+        return doctor.read_table(self.content, self.num_joints, self.categories)
+
+
 def main() -> None:
     parsed = parse()
     sections = check_experiment(read_config(parsed), parsed.results) if parsed.cfg else check_files(parsed)
@@ -54,10 +79,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="results file to check and score against the annotations")
     parser.add_argument("--detections", type=Path, help="with --annotations: file with detected boxes")
     parser.add_argument("--images", type=Path, help="with --annotations: folder of the images")
+    parser.add_argument("--skeleton", choices=("file",), help="with --annotations: read the file's own keypoints")
     parsed = parser.parse_args(arguments)
     if bool(parsed.cfg) == bool(parsed.annotations):
         raise ValueError("give either --cfg with an experiment file or --annotations with a COCO annotation file")
-    unused = [name for name in ("detections", "images") if parsed.cfg and getattr(parsed, name)]
+    unused = [name for name in ("detections", "images", "skeleton") if parsed.cfg and getattr(parsed, name)]
     if unused:
         raise ValueError(f"--{unused[0]} goes with --annotations; with --cfg the experiment names it")
     return parsed
@@ -74,49 +100,78 @@ def verdict(sections: Sequence[Section]) -> str:
 
 def check_experiment(cfg: Any, results: Path | None = None) -> list[Section]:
     """Both splits of an experiment, the detections it is scored with, and a results file where one is given."""
-    training, training_content, dataset = check_split(cfg, "train")
-    skeleton = dataset.skeleton if dataset else skeletons.COCO
-    test, content, test_set = check_split(cfg, "test")
-    if not any((training_content, dataset, content, test_set)):
+    training, training_truth, dataset = check_split(cfg, "train")
+    test, truth, test_set = check_split(cfg, "test")
+    if not any((training_truth, dataset, truth, test_set)):
         raise DataError(training.findings[0].what)  # nothing is there that could be checked
-    training.findings += doctor.check_skeleton(skeleton, cfg.MODEL.NUM_JOINTS, needs_sigmas=content is not None)
+    skeleton = known_skeleton(cfg, dataset or test_set)
+    if skeleton is not None:
+        training.findings += doctor.check_skeleton(skeleton, cfg.MODEL.NUM_JOINTS, needs_sigmas=truth is not None)
+    if dataset and test_set:
+        training.findings += doctor.check_same_keypoints(dataset.skeleton, test_set.skeleton)
     if dataset:
         training.findings += doctor.check_targets(dataset.records, build_codec(cfg))
     sections = [training, test]
-    if content is not None and uses_detections(cfg):
-        sections.append(check_detected_boxes(cfg, content))
-    if results and content is None:
+    if truth is not None and uses_detections(cfg):
+        sections.append(check_detected_boxes(cfg, truth))
+    if results and truth is None:
         raise ValueError(f"--results {results}: only results on COCO annotations are checked; leave it out")
-    if results and content is not None:
-        path = coco.annotation_path(data_path(cfg, cfg.DATASET.ROOT), cfg.DATASET.TEST_SET)
-        sections.append(check_results(results, path, content, cfg.MODEL.NUM_JOINTS, skeleton.sigmas))
+    if results and truth is not None:
+        sections.append(check_results(results, truth, skeleton.sigmas if skeleton else None))
     return sections
 
 
-def check_split(cfg: Any, split: str) -> tuple[Section, Any, Any]:
-    """The section of a split, the content of its COCO annotation file, and its data set; None where there is none."""
+def check_split(cfg: Any, split: str) -> tuple[Section, Truth | None, Any]:
+    """The section of a split, its COCO annotation file, and its data set; None where there is none."""
     name = cfg.DATASET.TRAIN_SET if split == "train" else cfg.DATASET.TEST_SET
     dataset, problem = try_dataset(cfg, split, name)
     root = data_path(cfg, cfg.DATASET.ROOT)
-    path = coco.annotation_path(root, name)
-    content = coco.read_json(path, ANNOTATIONS_FIX) if path.is_file() else None
-    section = Section(f"{split} split {name}" + f": {path}" * (content is not None))
-    if content is None:
+    truth = read_truth(cfg, coco.annotation_path(root, name, cfg.DATASET.ANNOTATIONS))
+    section = Section(f"{split} split {name}" + (f": {truth.path}" if truth else ""))
+    if truth is None:
         if problem:
             section.findings.append(doctor.Finding(str(problem), 1, 1, "", "see the message"))
         else:
             check_records(section, dataset, split)
         return section, None, dataset
-    images = dataset.images if dataset else ImageFolder(coco.image_folder(root, name), cfg.DATASET.DATA_FORMAT)
-    skeleton = dataset.skeleton if dataset else skeletons.COCO
+    folder = coco.image_folder(root, name, cfg.DATASET.IMAGES)
+    images = dataset.images if dataset else ImageFolder(folder, cfg.DATASET.DATA_FORMAT)
     if coco.is_test_set(name):
         section.lines.append("a list of images, whose annotations are not public")
     else:
-        check_content(section, content, cfg.MODEL.NUM_JOINTS, skeleton)
-    check_image_files(section, images, content, split == "test" and uses_detections(cfg), name)
-    if problem and not section.spoilt:
+        check_content(section, truth, known_skeleton(cfg, dataset))
+    check_image_files(section, images, truth.content, split == "test" and uses_detections(cfg), name)
+    if problem and (cfg.DATASET.SKELETON or not section.spoilt):  # a file's skeleton has faults of its own
         section.findings.append(doctor.Finding(str(problem), 1, 1, "", "see the message"))
-    return section, content, dataset
+    return section, truth, dataset
+
+
+def read_truth(cfg: Any, path: Path) -> Truth | None:
+    """The annotation file of a split as the experiment reads it, or None where there is none."""
+    if not path.is_file():
+        return None
+    content = coco.read_json(path, ANNOTATIONS_FIX)
+    if cfg.DATASET.SKELETON != "file":
+        return Truth(path, content, cfg.MODEL.NUM_JOINTS)
+    return own_truth(path, content, cfg.DATASET.CATEGORIES)
+
+
+def own_truth(path: Path, content: Any, names: Sequence[str] = ()) -> Truth:
+    """A content with keypoints of its own; one whose categories cannot be read is left as it is."""
+    num_joints = doctor.most_frequent_joints(content)
+    try:
+        selected = own_keypoints.select_categories(content, path, names) if isinstance(content, dict) else content
+    except DataError:  # building the data set says so
+        return Truth(path, content, num_joints, names=names)
+    ids = [entry["id"] for entry in selected["categories"]] if isinstance(selected, dict) else coco.PERSONS
+    return Truth(path, selected, num_joints, ids, names)
+
+
+def known_skeleton(cfg: Any, dataset: Any) -> skeletons.Skeleton | None:
+    """The skeleton of a data set; of one that cannot be built COCO's, or None where its file has its own."""
+    if dataset:
+        return dataset.skeleton
+    return None if cfg.DATASET.SKELETON == "file" else skeletons.COCO
 
 
 def try_dataset(cfg: Any, split: str, name: str) -> tuple[Any, DataError | None]:
@@ -127,12 +182,12 @@ def try_dataset(cfg: Any, split: str, name: str) -> tuple[Any, DataError | None]
         return None, error
 
 
-def check_detected_boxes(cfg: Any, content: Any) -> Section:
+def check_detected_boxes(cfg: Any, truth: Truth) -> Section:
     """The section of the detections that the experiment names, or of what keeps them from being read."""
     name = cfg.TEST.COCO_BBOX_FILE
     path = data_path(cfg, name)
     if name and path.is_file():
-        return check_detections(path, content, cfg.MODEL.NUM_JOINTS, cfg.TEST.IMAGE_THRE)
+        return check_detections(path, truth, cfg.TEST.IMAGE_THRE)
     what = f"no such file: {path}" if name else "TEST.COCO_BBOX_FILE is empty, so there are no boxes to score with"
     fix = "give a file with detections in COCO results format, or TEST.USE_GT_BBOX True"
     return Section("detections", findings=[doctor.Finding(what, 1, 1, "", fix)])
@@ -153,11 +208,11 @@ def check_records(section: Section, dataset: Any, split: str) -> None:
     section.findings += doctor.check_images(dataset.images, names)
 
 
-def check_content(section: Section, content: Any, num_joints: int, skeleton: Any) -> None:
+def check_content(section: Section, truth: Truth, skeleton: Any) -> None:
     """Adds to `section` what there is to say of a COCO annotation file."""
-    section.findings += doctor.check_annotations(content, num_joints, skeleton)
-    if not doctor.check_structure(content):
-        section.lines.append(doctor.describe_people(doctor.read_table(content, num_joints)))
+    section.findings += doctor.check_annotations(truth.content, truth.num_joints, skeleton, truth.categories)
+    if not doctor.check_structure(truth.content):
+        section.lines.append(doctor.describe_people(truth.table()))
 
 
 def check_image_files(
@@ -175,52 +230,63 @@ def check_image_files(
 def check_files(parsed: argparse.Namespace) -> list[Section]:
     """An annotation file, and the results, detections and images that are given with it."""
     content = coco.read_json(parsed.annotations, ANNOTATIONS_FIX)
-    num_joints = doctor.most_frequent_joints(content)
-    skeleton = skeletons.COCO if num_joints == skeletons.COCO.num_joints else None
-    annotations = Section(f"annotations: {parsed.annotations}", [f"{num_joints} keypoints a person"])
-    check_content(annotations, content, num_joints, skeleton)
+    truth = Truth(parsed.annotations, content, doctor.most_frequent_joints(content))
+    skeleton = skeletons.COCO if truth.num_joints == skeletons.COCO.num_joints else None
+    annotations = Section(f"annotations: {parsed.annotations}", [f"{truth.num_joints} keypoints a person"])
+    if parsed.skeleton:
+        truth, skeleton = own_truth(parsed.annotations, content), file_skeleton(annotations, truth)
+    check_content(annotations, truth, skeleton)
     if parsed.images:
         check_image_files(annotations, ImageFolder(parsed.images), content)
     sections = [annotations]
     if parsed.detections:
-        sections.append(check_detections(parsed.detections, content, num_joints))
+        sections.append(check_detections(parsed.detections, truth))
     if parsed.results:
-        sigmas = skeleton.sigmas if skeleton else None
-        sections.append(check_results(parsed.results, parsed.annotations, content, num_joints, sigmas))
+        sections.append(check_results(parsed.results, truth, skeleton.sigmas if skeleton else None))
     return sections
 
 
-def check_detections(path: Path, content: Any, num_joints: int, threshold: float = 0.0) -> Section:
+def file_skeleton(section: Section, truth: Truth) -> skeletons.Skeleton | None:
+    """The skeleton of a file's categories; None, with a finding in `section`, where it has none."""
+    try:
+        selected = own_keypoints.select_categories(coco.read_content(truth.path), truth.path)
+        return own_keypoints.common_skeleton(selected["categories"], truth.path)
+    except DataError as error:
+        section.findings.append(doctor.Finding(str(error), 1, 1, "", "see the message"))
+        return None
+
+
+def check_detections(path: Path, truth: Truth, threshold: float = 0.0) -> Section:
     """The section of a detections file."""
-    section = Section(f"detections: {path}")
+    section, content = Section(f"detections: {path}"), truth.content
     detections = coco.read_json(path, FILE_FIX)
     if not doctor.has_images(content):
         section.lines.append("not checked: the annotations cannot be read")
         return section
     if isinstance(detections, list):
         section.lines.append(f"{len(detections)} boxes for {len(content['images'])} images")
-    people = None if doctor.check_structure(content) else doctor.read_table(content, num_joints)
-    section.findings += doctor.check_detections(detections, content, people, threshold)
+    people = None if doctor.check_structure(content) else truth.table()
+    section.findings += doctor.check_detections(detections, content, people, threshold, truth.categories)
     return section
 
 
-def check_results(path: Path, truth: Path, content: Any, num_joints: int, sigmas: Sequence[float] | None) -> Section:
+def check_results(path: Path, truth: Truth, sigmas: Sequence[float] | None) -> Section:
     """The section of a results file, with COCOeval's numbers and what they would be with areas that fit the boxes."""
-    section = Section(f"results: {path}")
+    section, content = Section(f"results: {path}"), truth.content
     results = coco.read_json(path, FILE_FIX)
     if doctor.check_structure(content):
         section.lines.append("not checked: the annotations cannot be read")
         return section
-    table = doctor.read_table(content, num_joints)
-    section.findings += doctor.check_results(results, content, table)
-    if doctor.check_result_format(results, content, num_joints):
+    table = truth.table()
+    section.findings += doctor.check_results(results, content, table, truth.categories)
+    if doctor.check_result_format(results, content, truth.num_joints, truth.categories):
         return section
     section.lines.append(doctor.describe_results(results, content, table))
-    if sigmas is None:
-        section.lines.append(f"not scored: the sigmas of a skeleton with {num_joints} keypoints are not known")
+    if not sigmas:
+        section.lines.append(f"not scored: the sigmas of a skeleton with {truth.num_joints} keypoints are not known")
         return section
     try:
-        readable = coco.read_annotations(truth, num_joints)
+        readable = truth.read()
     except DataError as error:
         section.lines.append(f"not scored: {error}")
         return section

@@ -11,6 +11,9 @@ COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 
 ALIGNED_STRIDES = {"grmi_resnet": (4, 8, 16, 32)}
 SMALLEST_SIDE = {"hourglass": 64}
 JOINTS = {"coco": 17, "toy": 17, "mpii": 16, "toy_animals": 18}
+COCO_FORMAT = ("coco", "toy")  # scored with OKS
+FILE_KEYS = ("ANNOTATIONS", "IMAGES", "SKELETON")  # of DATASET, for the reader of COCO's format
+SKELETON_KEYS = ("CATEGORIES", "UPPER_BODY")  # of DATASET, for SKELETON file
 ANNOTATED_BOXES_ONLY = ("mpii", "toy_animals")
 # Codecs whose outputs have a meaning of their own, and the losses that know it, the usual one first. All other losses
 # go with all other codecs.
@@ -22,6 +25,8 @@ CHOICES = {
     "DATASET.TOY_DOMAIN": ("source", "target"),
     "DATASET.AUGMENTATION": ("hrnet", "mspn"),
     "ADAPT.METHOD": ("", "supervised", "mean_teacher", "ccssl", "wscda", "pplo"),
+    "DATASET.SKELETON": ("", "file"),
+    "TEST.METRIC": ("", "oks", "pck"),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop", "adam_l2"),
     "TRAIN.LR_SCHEDULE": ("step", "linear"),
     "LOSS.REDUCTION": ("mean", "sum"),
@@ -33,7 +38,7 @@ POSITIVE = (
     "MODEL.NUM_JOINTS", "MODEL.SIGMA", "TRAIN.BATCH_SIZE_PER_GPU", "TEST.BATCH_SIZE_PER_GPU", "TRAIN.LR",
     "TRAIN.STAGES", "TRAIN.END_EPOCH", "TRAIN.VALIDATE_EVERY", "PRINT_FREQ", "LOSS.TOPK", "LOSS.KPD", "TEST.BETA",
     "TEST.BLUR_KERNEL", "LOSS.DISK_RADIUS", "TEST.VOTE_UPSAMPLING", "ADAPT.REFRESH_EVERY", "ADAPT.VIEWS",
-    "ADAPT.FLOW_LIMIT",
+    "ADAPT.FLOW_LIMIT", "TEST.PCK_THRE",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "WORKERS", "SEED", "LOSS.LAMBDA_HEATMAP", "LOSS.LAMBDA_OFFSET", "ADAPT.BEGIN_EPOCH", "ADAPT.LAMBDA",
@@ -72,10 +77,8 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
 
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    return [
-        *_choices(cfg), *_numbers(cfg), *_sizes(cfg), *_joints(cfg), *_loss(cfg), *_megvii(cfg), *_boxes(cfg),
-        *_adapt(cfg),
-    ]  # fmt: skip
+    checks = (_choices, _numbers, _sizes, _joints, _own_keypoints, _metric, _loss, _megvii, _boxes, _adapt)
+    return [problem for check in checks for problem in check(cfg)]
 
 
 def _lookup(cfg: Any, key: str) -> Any:
@@ -160,12 +163,66 @@ def _joints(cfg: Any) -> list[str]:
     for section in ("DATASET", "TARGET"):  # the keypoints of HUMANS are translated
         name = cfg[section].DATASET
         known = JOINTS.get(name)
-        if known is not None and cfg.MODEL.NUM_JOINTS != known:
+        if known is not None and cfg.MODEL.NUM_JOINTS != known and cfg[section].SKELETON != "file":
+            own = f", or take the annotation file's keypoints with {section}.SKELETON file" * (name == "coco")
             found.append(
                 f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {section}.DATASET {name} has {known} keypoints; set "
-                f"MODEL.NUM_JOINTS {known}"
+                f"MODEL.NUM_JOINTS {known}{own}"
             )
     return found
+
+
+def _own_keypoints(cfg: Any) -> list[str]:
+    """Keys of COCO files with other keypoints, or in other places."""
+    data = cfg.DATASET
+    found = [
+        f"DATASET.{key} is {data[key]!r}, but only DATASET.DATASET coco reads it; leave it out"
+        for key in FILE_KEYS
+        if data[key] and data.DATASET != "coco"
+    ]
+    if data.ANNOTATIONS and "{set}" not in data.ANNOTATIONS and data.TRAIN_SET != data.TEST_SET:
+        found.append(
+            f"DATASET.ANNOTATIONS is {data.ANNOTATIONS!r}, one file for both sets; write {{set}} in the place of their "
+            f"names, which are {data.TRAIN_SET} and {data.TEST_SET}"
+        )
+    for key in SKELETON_KEYS:
+        if not all(isinstance(name, str) for name in data[key]):
+            found.append(f"DATASET.{key} is {list(data[key])}; expected a list of names")
+        elif data[key] and data.SKELETON != "file":
+            found.append(f"DATASET.{key} is {list(data[key])}, which only DATASET.SKELETON file reads; leave it out")
+    if data.SKELETON == "file" and data.PROB_HALF_BODY > 0 and not data.UPPER_BODY:
+        found.append(
+            f"DATASET.PROB_HALF_BODY is {data.PROB_HALF_BODY:g}, but a file's skeleton has no upper body; name its "
+            "keypoints in DATASET.UPPER_BODY, or set DATASET.PROB_HALF_BODY 0"
+        )
+    if data.SKELETON == "file" and cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
+        found.append(
+            "LOSS.USE_DIFFERENT_JOINTS_WEIGHT is True, but its weights are those of COCO's joints; with "
+            "DATASET.SKELETON file set it to False"
+        )
+    return found + _sigmas(cfg)
+
+
+def _sigmas(cfg: Any) -> list[str]:
+    sigmas, count = cfg.DATASET.SIGMAS, cfg.MODEL.NUM_JOINTS
+    if not sigmas:
+        return []
+    if cfg.DATASET.DATASET not in COCO_FORMAT:
+        return ["DATASET.SIGMAS is given, but DATASET.DATASET " + cfg.DATASET.DATASET + " has no OKS; leave it out"]
+    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) and each > 0 for each in sigmas):
+        return [f"DATASET.SIGMAS is {list(sigmas)}; expected numbers above 0, e.g. COCO's 0.079 for a shoulder"]
+    if len(sigmas) != count:
+        return [f"DATASET.SIGMAS has {len(sigmas)} numbers, MODEL.NUM_JOINTS is {count}; give one for every keypoint"]
+    return []
+
+
+def _metric(cfg: Any) -> list[str]:
+    name, metric = cfg.DATASET.DATASET, cfg.TEST.METRIC
+    if (metric == "oks" and name not in COCO_FORMAT) or (metric == "pck" and name == "mpii"):
+        return [f"TEST.METRIC is {metric}, but DATASET.DATASET {name} is scored with a metric of its own; leave it out"]
+    if metric == "pck" and name in COCO_FORMAT and (not cfg.TEST.USE_GT_BBOX or cfg.TEST.BOTH_BOXES):
+        return ["TEST.METRIC pck needs annotated boxes; set TEST.USE_GT_BBOX True and TEST.BOTH_BOXES False"]
+    return []
 
 
 def fits_codec(loss: str, codec: str) -> bool:

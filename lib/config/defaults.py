@@ -25,6 +25,12 @@ DEFAULTS: dict[str, Any] = {
         "ROOT": "data/coco",  # its folder
         "TRAIN_SET": "train2017",  # name of the training split
         "TEST_SET": "val2017",  # name of the split that is scored
+        "ANNOTATIONS": "",  # coco: file below ROOT, {set} for the name of the set; '' is COCO's, see docs/own_data.md
+        "IMAGES": "",  # coco: folder below ROOT, likewise; '' is images/{set}, '.' ROOT itself
+        "SKELETON": "",  # coco: '' (COCO's 17 keypoints of persons), or file: those that the annotation file names
+        "CATEGORIES": [],  # SKELETON file: names of the categories to read; empty for all that have keypoints
+        "UPPER_BODY": [],  # SKELETON file: names of the keypoints of the upper half, for PROB_HALF_BODY
+        "SIGMAS": [],  # constants of OKS, one a keypoint; empty for COCO's, with other keypoints 0.05 each
         "DATA_FORMAT": "jpg",  # jpg: image files; zip: images/<set>.zip, read without unpacking
         "COLOR_RGB": False,  # give the network RGB; otherwise BGR, as OpenCV reads
         "SELECT_DATA": False,  # keep only training people whose keypoints and box agree (SimpleBaselines' filter)
@@ -107,6 +113,8 @@ DEFAULTS: dict[str, Any] = {
         "BIAS": 0.0,  # codec soft_argmax: subtracted from the keypoints, image px
         "VOTE_UPSAMPLING": 1,  # codec grmi: vote map px per heatmap px; the network's stride is the paper's choice
         "RESCORE": "box_times_keypoints",  # a person's score: that of the box times the joints', or keypoints (G-RMI)
+        "METRIC": "",  # oks (COCO's AP), pck (of the annotated box's longest side), or '' for the data set's own
+        "PCK_THRE": 0.05,  # METRIC pck, toy_animals: a keypoint is right within this share of the box's longest side
         "IN_VIS_THRE": 0.2,  # keypoint scores above this enter the person's score
         "NMS": "oks",  # what people of one image are compared by: oks (keypoints), box (IoU of their boxes)
         "OKS_THRE": 0.9,  # NMS oks: a person that overlaps a better one by more is dropped

@@ -82,13 +82,14 @@ def suppress(
 
 
 def coco_results(
-    keypoints: np.ndarray, scores: np.ndarray, image_ids: np.ndarray, category_id: int = 1
+    keypoints: np.ndarray, scores: np.ndarray, image_ids: np.ndarray, category_ids: np.ndarray | int = 1
 ) -> list[dict[str, Any]]:
-    """COCO's results format; coordinates and keypoint scores to four decimals."""
+    """COCO's results format; coordinates and keypoint scores to four decimals. `category_ids` (N,), or one for all."""
+    categories = np.broadcast_to(category_ids, len(keypoints))
     rounded = np.round(keypoints.astype(np.float64), 4).reshape(len(keypoints), -1)
     return [
-        {"image_id": int(image_id), "category_id": category_id, "keypoints": row.tolist(), "score": float(score)}
-        for row, score, image_id in zip(rounded, scores, image_ids, strict=True)
+        {"image_id": int(image_id), "category_id": int(category), "keypoints": row.tolist(), "score": float(score)}
+        for row, score, image_id, category in zip(rounded, scores, image_ids, categories, strict=True)
     ]
 
 
@@ -110,13 +111,15 @@ class Scorer(Protocol):
 SCORERS = Registry("scorer")
 SCORERS.register("mpii")(mpii_scorer)
 SCORERS.register("toy_animals")(pck_scorer)
+SCORERS.register("pck")(pck_scorer)
 
 
 def build_scorer(cfg: Any, dataset: Any) -> Scorer:
-    """The scorer of an experiment's data set; `dataset` is its test split."""
-    return SCORERS.get(cfg.DATASET.DATASET)(cfg, dataset)
+    """The scorer that TEST.METRIC names, or the data set's own; `dataset` is its test split."""
+    return SCORERS.get(cfg.TEST.METRIC or cfg.DATASET.DATASET)(cfg, dataset)
 
 
+@SCORERS.register("oks")
 @SCORERS.register("toy")
 @SCORERS.register("coco")
 def _coco_scorer(cfg: Any, dataset: Any) -> Scorer:
@@ -145,11 +148,15 @@ class PeopleOfImages:
         else:
             scores = rescore(keypoints[..., 2], records.box_scores, self.in_vis_threshold)
         kept = suppress(keypoints, scores, records, self.sigmas, self.suppression)
-        return coco_results(keypoints[kept], scores[kept], records.image_ids[records.image_index[kept]])
+        categories = 1 if records.category is None else records.category[kept]
+        return coco_results(keypoints[kept], scores[kept], records.image_ids[records.image_index[kept]], categories)
 
 
 class CocoScorer:
-    """COCOeval on one annotation file; the index is built once and serves every epoch."""
+    """COCOeval on one annotation file; the index is built once and serves every epoch.
+
+    A file with several categories has one AP, the mean of theirs, as COCOeval gives it.
+    """
 
     headline = "AP"
 

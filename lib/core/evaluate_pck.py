@@ -1,4 +1,4 @@
-"""Keypoints of animals -> a results file and PCK@0.05 of the box's longest side, as CC-SSL scores."""
+"""Keypoints of animals -> a results file and PCK of the box's longest side, at 0.05 as CC-SSL scores."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,4 +60,4 @@ def parts(names: Sequence[str]) -> dict[str, list[int]]:
 
 def pck_scorer(cfg: Any, dataset: Any) -> PckScorer:
     """The scorer of a test split whose records have keypoints and boxes."""
-    return PckScorer(dataset.skeleton.names)
+    return PckScorer(dataset.skeleton.names, cfg.TEST.PCK_THRE)

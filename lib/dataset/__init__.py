@@ -4,6 +4,7 @@ Adding a data set: write a reader that gives `Records` (see coco.py), name its s
 function (cfg, split, codec) -> TrainingCrops or TestCrops below.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from ..config import data_path, domain_config, replaced
 from ..config.check import JOINTS
 from ..utils.files import file_sha256
 from ..utils.registry import Registry
-from . import analogues, animals, coco, mpii, skeletons, toy, toy_animals
+from . import analogues, animals, coco, mpii, own_keypoints, skeletons, toy, toy_animals
 from .augment import Augmentation, MSPNAugmentation
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
 from .loading import JointLoader, test_loader, training_loader
 from .records import DataError, Records, select_consistent
+from .skeletons import Skeleton
 
 __all__ = [
     "DATASETS",
@@ -52,7 +54,7 @@ def build_people(cfg: Any, skeleton: skeletons.Skeleton) -> TrainingCrops:
 
 @DATASETS.register("coco")
 def build_coco(cfg: Any, split: str) -> TrainingCrops | TestCrops:
-    """Any data set in COCO's folder layout with COCO's 17 keypoints of persons."""
+    """Any data set in COCO's format: persons with COCO's keypoints or, with DATASET.SKELETON file, the file's own."""
     root = _root(cfg)
     return _train(cfg, root) if split == "train" else _test(cfg, root)
 
@@ -134,65 +136,95 @@ def _train(cfg: Any, root: Path) -> TrainingCrops:
     if coco.is_test_set(data.TRAIN_SET):
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     images = _images(cfg, root, data.TRAIN_SET)
-    path = coco.annotation_path(root, data.TRAIN_SET)
-    content = coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TRAIN_SET)
-    records = _annotated(cfg, path, content, codec)
+    source = _read(cfg, root, data.TRAIN_SET)
+    records = _annotated(cfg, source, codec)
     if data.SELECT_DATA:
-        records = _require_people(select_consistent(records), path)
+        records = _require_people(select_consistent(records), source)
     return TrainingCrops(
-        records, images, codec, skeletons.COCO, _augmentation(data), data.COLOR_RGB, cfg.SEED, content["categories"]
-    )
+        records, images, codec, source.skeleton, _augmentation(data), data.COLOR_RGB, cfg.SEED,
+        source.content["categories"],
+    )  # fmt: skip
 
 
 def _test(cfg: Any, root: Path) -> TestCrops:
     data, codec = cfg.DATASET, build_codec(cfg)
     images = _images(cfg, root, data.TEST_SET)
-    path = coco.annotation_path(root, data.TEST_SET)
-    content = coco.read_annotations(path, cfg.MODEL.NUM_JOINTS, data.TEST_SET)
+    source = _read(cfg, root, data.TEST_SET)
+    path, content = source.path, source.content
     if cfg.TEST.USE_GT_BBOX and coco.is_test_set(data.TEST_SET):
         raise DataError(f"{path}: no annotated boxes in {data.TEST_SET}; set TEST.USE_GT_BBOX False, BOTH_BOXES False")
     if cfg.TEST.USE_GT_BBOX:
-        records = _annotated(cfg, path, content, codec)
+        records = _annotated(cfg, source, codec)
         boxes = _named("ground truth", records, path)
     else:
-        records, boxes = _detected(cfg, content, codec)
+        records, boxes = _detected(cfg, source, codec)
+    if data.SKELETON == "file":
+        own_keypoints.describe(source.skeleton, bool(data.SIGMAS))
     return TestCrops(
-        records, images, codec, skeletons.COCO, data.COLOR_RGB, content, boxes, detected=not cfg.TEST.USE_GT_BBOX
-    )
+        records, images, codec, source.skeleton, data.COLOR_RGB, content, boxes, not cfg.TEST.USE_GT_BBOX,
+        source.category_ids,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An annotation file as it was read: its content, the skeleton, and the ids of the categories that are read."""
+
+    path: Path
+    content: dict[str, Any]
+    skeleton: Skeleton
+    category_ids: tuple[int, ...] = coco.PERSONS
+
+
+def _read(cfg: Any, root: Path, image_set: str) -> _Source:
+    data, num_joints = cfg.DATASET, cfg.MODEL.NUM_JOINTS
+    path = coco.annotation_path(root, image_set, data.ANNOTATIONS)
+    if data.SKELETON == "file":
+        content, skeleton = own_keypoints.read_annotations(path, num_joints, image_set, data.CATEGORIES)
+        skeleton = own_keypoints.with_upper_body(skeleton, data.UPPER_BODY)
+        ids = tuple(entry["id"] for entry in content["categories"])
+        return _Source(path, content, own_keypoints.with_sigmas(skeleton, data.SIGMAS), ids)
+    if num_joints != skeletons.COCO.num_joints:
+        raise DataError(
+            f"MODEL.NUM_JOINTS is {num_joints}, but {path} is read with COCO's 17 keypoints; set it to 17, or take the "
+            "file's own keypoints with DATASET.SKELETON file"
+        )
+    content = coco.read_annotations(path, num_joints, image_set)
+    return _Source(path, content, own_keypoints.with_sigmas(skeletons.COCO, data.SIGMAS))
 
 
 def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
-    images = ImageFolder(coco.image_folder(root, image_set), cfg.DATASET.DATA_FORMAT)
+    images = ImageFolder(coco.image_folder(root, image_set, cfg.DATASET.IMAGES), cfg.DATASET.DATA_FORMAT)
     images.check()
     return images
 
 
-def _annotated(cfg: Any, path: Path, content: dict[str, Any], codec: Codec) -> Records:
-    if cfg.MODEL.NUM_JOINTS != skeletons.COCO.num_joints:
-        raise DataError(f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {path} has COCO's 17 keypoints; set it to 17")
+def _annotated(cfg: Any, source: _Source, codec: Codec) -> Records:
     people = coco.annotated_people(
-        content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), codec.inclusive_boxes, codec.box_extension
-    )
-    return _require_people(people, path)
+        source.content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), codec.inclusive_boxes, codec.box_extension,
+        source.category_ids,
+    )  # fmt: skip
+    return _require_people(people, source)
 
 
-def _require_people(records: Records, path: Path) -> Records:
+def _require_people(records: Records, source: _Source) -> Records:
     if not len(records):
+        category = "category_id 1, " if source.category_ids == coco.PERSONS else ""
         raise DataError(
-            f"{path}: nobody is left after the filters; people need category_id 1, a box inside the image, an area "
+            f"{source.path}: nobody is left after the filters; people need {category}a box inside the image, an area "
             "above 0 and labelled keypoints"
         )
     return records
 
 
-def _detected(cfg: Any, content: dict[str, Any], codec: Codec) -> tuple[Records, str]:
+def _detected(cfg: Any, source: _Source, codec: Codec) -> tuple[Records, str]:
     if not cfg.TEST.COCO_BBOX_FILE:
         raise DataError("TEST.COCO_BBOX_FILE is empty; give a file with detections, or TEST.USE_GT_BBOX True")
     path = data_path(cfg, cfg.TEST.COCO_BBOX_FILE)
     detections = coco.read_json(path, "set TEST.COCO_BBOX_FILE to your detections, or TEST.USE_GT_BBOX True")
     records = coco.detected_people(
-        content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE,
-        codec.inclusive_boxes, codec.box_extension,
+        source.content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE,
+        codec.inclusive_boxes, codec.box_extension, source.category_ids,
     )  # fmt: skip
     return records, _named("detections", records, path)
 

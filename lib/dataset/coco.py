@@ -4,6 +4,8 @@ ROOT/images/<set>/000000000139.jpg               or ROOT/images/<set>.zip
 ROOT/annotations/person_keypoints_<set>.json     image_info_<set>.json for the test sets
 ROOT/person_detection_results/....json           detections, COCO results format
 
+DATASET.ANNOTATIONS and DATASET.IMAGES name other places. Files with keypoints of their own: own_keypoints.py.
+
 COCO's subsets test-dev2017 and so on are lists of images of test2017, whose annotations are not public.
 """
 
@@ -11,7 +13,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from .records import DataError, Records
 logger = logging.getLogger(__name__)
 
 PERSON = 1  # category id
+PERSONS = (PERSON,)  # the categories that are read
 # Why annotations and detections are left out, for Records.left_out.
 ELSEWHERE, OUTSIDE = "on images that are not in the file", "with a box outside the image"
 OTHERS, NO_AREA = "of a category other than person", "with an area of 0 or less"
@@ -39,19 +42,26 @@ def is_test_set(image_set: str) -> bool:
     return re.fullmatch(r"test(-\w+)?20\d\d", image_set) is not None
 
 
-def annotation_path(root: Path, image_set: str) -> Path:
-    """ROOT/annotations/person_keypoints_<set>.json, for COCO's test sets image_info_<set>.json."""
+def annotation_path(root: Path, image_set: str, pattern: str = "") -> Path:
+    """ROOT/annotations/person_keypoints_<set>.json, for COCO's test sets image_info_<set>.json; or ROOT/`pattern`.
+
+    >>> annotation_path(Path("ap10k"), "val-split1", "annotations/ap10k-{set}.json").as_posix()
+    'ap10k/annotations/ap10k-val-split1.json'
+    """
+    if pattern:
+        return root / pattern.replace("{set}", image_set)
     prefix = "image_info" if is_test_set(image_set) else "person_keypoints"
     return root / "annotations" / f"{prefix}_{image_set}.json"
 
 
-def image_folder(root: Path, image_set: str) -> Path:
-    """ROOT/images/<set>; the images of COCO's test-dev2017 lie in test2017.
+def image_folder(root: Path, image_set: str, pattern: str = "") -> Path:
+    """ROOT/images/<set>, or ROOT/`pattern`; the images of COCO's test-dev2017 lie in test2017.
 
     >>> image_folder(Path("coco"), "test-dev2017").as_posix()
     'coco/images/test2017'
     """
-    return root / "images" / (f"test{image_set[-4:]}" if is_test_set(image_set) else image_set)
+    folder = f"test{image_set[-4:]}" if is_test_set(image_set) else image_set
+    return root / (pattern or "images/{set}").replace("{set}", folder)
 
 
 def image_name(image_id: int, image_set: str) -> str:
@@ -82,7 +92,19 @@ def read_annotations(path: Path, num_joints: int, image_set: str = "") -> dict[s
     Raises:
         DataError: missing or broken file, no images, annotations without keypoints or with another number of them.
     """
-    content = read_json(path, "put the annotations there, or set DATASET.ROOT or the name of the set")
+    content = read_content(path, image_set)
+    return content if is_test_set(image_set) else completed(content, path, num_joints)
+
+
+def read_content(path: Path, image_set: str = "") -> dict[str, Any]:
+    """`read_annotations` before the annotations are looked at: the file's parts, images checked and named.
+
+    Raises:
+        DataError: missing or broken file, no images, no annotations.
+    """
+    content = read_json(
+        path, "put the annotations there, or set DATASET.ROOT, DATASET.ANNOTATIONS or the name of the set"
+    )
     if not isinstance(content, dict) or not content.get("images"):
         raise DataError(f"{path}: expected a COCO file with 'images' and 'annotations'")
     _check_images(content["images"], path)
@@ -95,8 +117,7 @@ def read_annotations(path: Path, num_joints: int, image_set: str = "") -> dict[s
         raise DataError(
             f"{path}: no 'annotations', so nothing to train on or to score; only COCO's test sets lack them"
         )
-    _check_annotations(content["annotations"], path, num_joints)
-    return _completed(content)
+    return content
 
 
 def _check_images(images: list[dict[str, Any]], path: Path) -> None:
@@ -128,7 +149,8 @@ def _check_annotations(annotations: list[dict[str, Any]], path: Path, num_joints
             raise DataError(
                 f"{path}: {_annotation_name(annotation, number)} has {len(keypoints)} keypoint numbers, "
                 f"{len(keypoints) / 3:g} keypoints; DATASET.DATASET coco reads people with {num_joints} "
-                f"({3 * num_joints} numbers: x, y, v each): write the missing ones as 0, 0, 0"
+                f"({3 * num_joints} numbers: x, y, v each): write the missing ones as 0, 0, 0; other keypoints than "
+                "COCO's need DATASET.SKELETON file"
             )
     for key, width, fix in (
         ("image_id", 1, "write the id of an image"),
@@ -161,8 +183,13 @@ def _first(mask: np.ndarray) -> int | None:
     return int(mask.argmax()) if mask.any() else None
 
 
-def _completed(content: dict[str, Any]) -> dict[str, Any]:
-    """The fields that COCO's own files have, that COCOeval wants, and that follow from the others."""
+def completed(content: dict[str, Any], path: Path, num_joints: int) -> dict[str, Any]:
+    """Checked annotations with the fields that COCO's own files have, that COCOeval wants, and that follow from others.
+
+    Raises:
+        DataError: annotations without keypoints or with another number of them than `num_joints`.
+    """
+    _check_annotations(content["annotations"], path, num_joints)
     for annotation in content["annotations"]:
         annotation.setdefault("iscrowd", 0)
         annotation.setdefault("category_id", PERSON)
@@ -177,16 +204,17 @@ def annotated_people(
     aspect_ratio: float,
     inclusive: bool = False,
     extension: Sequence[float] | None = None,
+    categories: Collection[int] = PERSONS,
 ) -> Records:
     """Everybody with a usable box and at least one labelled keypoint, in the forks' order.
 
     Left out, as HRNet's reader does: crowds, boxes without area after clipping to the image, areas of 0, people
-    without keypoints, categories other than person. `inclusive` is DarkPose's box convention; `extension` is MSPN's,
-    which takes boxes as they are annotated instead of clipped.
+    without keypoints, other categories than those with the ids `categories`. `inclusive` is DarkPose's box convention;
+    `extension` is MSPN's, which takes boxes as they are annotated instead of clipped.
     """
     images = content["images"]
     position = {image["id"]: i for i, image in enumerate(images)}
-    reasons = [_left_out(annotation, position) for annotation in content["annotations"]]
+    reasons = [_left_out(annotation, position, categories) for annotation in content["annotations"]]
     people = [a for a, reason in zip(content["annotations"], reasons, strict=True) if not reason]
     people.sort(key=lambda a: position[a["image_id"]])  # stable: the file's order within an image
     index = np.array([position[a["image_id"]] for a in people], np.int64)
@@ -202,17 +230,17 @@ def annotated_people(
     left_out[OUTSIDE] += int((~valid).sum())
     return Records(
         *_image_arrays(images), index[valid], center, scale, keypoints[..., :2], visible, np.ones(len(center)),
-        boxes, hidden, dict(+left_out),
+        boxes, hidden, dict(+left_out), category=np.array([a["category_id"] for a in people], np.int64)[valid],
     )  # fmt: skip
 
 
-def _left_out(annotation: dict[str, Any], position: Mapping[Any, int]) -> str:
+def _left_out(annotation: dict[str, Any], position: Mapping[Any, int], categories: Collection[int]) -> str:
     """Why an annotation is not among the people, "" where it may be."""
     if annotation["image_id"] not in position:
         return ELSEWHERE
     if annotation["iscrowd"]:
         return "crowds"
-    if annotation["category_id"] != PERSON:
+    if annotation["category_id"] not in categories:
         return OTHERS
     if not max(annotation["keypoints"]) > 0:
         return "without labelled keypoints"
@@ -228,8 +256,11 @@ def detected_people(
     score_threshold: float = 0.0,
     inclusive: bool = False,
     extension: Sequence[float] | None = None,
+    categories: Sequence[int] = PERSONS,
 ) -> Records:
     """The detections of persons with at least that score, in the file's order; boxes are not clipped, as in the forks.
+
+    `categories` are the ids that are read; where there is only one, detections need not name it.
 
     Raises:
         DataError: the file is empty, a detection lacks a field, or none of them is on an image of the annotations.
@@ -247,11 +278,13 @@ def detected_people(
     ):
         _require_numbers(detections, field, width, source, lambda _, number: f"detection number {number}", fix)
     position = {image["id"]: i for i, image in enumerate(content["images"])}
-    people = [d for d in detections if d.get("category_id", PERSON) == PERSON and d["score"] >= score_threshold]
+    only = categories[0] if len(categories) == 1 else None
+    people = [d for d in detections if d.get("category_id", only) in categories and d["score"] >= score_threshold]
+    kind = "persons" if only == PERSON else "the categories that are read"
     kept = [d for d in people if d["image_id"] in position]
     if not kept:
         raise DataError(
-            f"{source}: none of its {len(people)} detections of persons with score >= {score_threshold} is on an image "
+            f"{source}: none of its {len(people)} detections of {kind} with score >= {score_threshold} is on an image "
             "of the annotations; give the detections of this split, or lower TEST.IMAGE_THRE"
         )
     if len(kept) < len(people):
@@ -272,6 +305,7 @@ def detected_people(
         np.array([d["score"] for d in kept], np.float64),
         boxes,
         left_out={ELSEWHERE: len(people) - len(kept)} if len(kept) < len(people) else {},
+        category=np.array([d.get("category_id", only) for d in kept], np.int64),
     )
 
 

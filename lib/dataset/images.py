@@ -28,10 +28,13 @@ class ImageFolder:
         """A DataError where the folder or the zip file does not exist."""
         if self.archive is not None and not self.archive.is_file():
             raise DataError(
-                f"{self.archive}: no such file; put it there, or set DATASET.ROOT or DATASET.DATA_FORMAT jpg"
+                f"{self.archive}: no such file; put it there, or set DATASET.ROOT, DATASET.IMAGES or "
+                "DATASET.DATA_FORMAT jpg"
             )
         if self.archive is None and not self.folder.is_dir():
-            raise DataError(f"{self.folder}: no such folder; put the images there, or set DATASET.ROOT")
+            raise DataError(
+                f"{self.folder}: no such folder; put the images there, or set DATASET.ROOT or DATASET.IMAGES"
+            )
 
     def read(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 BGR; a DataError where the file is missing, broken or cut off."""

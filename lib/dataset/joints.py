@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ..utils.geometry import compose, crop_image, mirror_matrix, transform_points
 from .augment import Augmentation, mirror_keypoints
+from .coco import PERSONS
 from .images import ImageFolder
 from .records import Records
 from .skeletons import Skeleton
@@ -124,8 +125,10 @@ class TestCrops(Dataset):
         ground_truth: dict[str, Any] | None = None,
         boxes: str = "",
         detected: bool = False,
+        category_ids: Sequence[int] = PERSONS,
     ):
-        self.detected = detected
+        """`category_ids` are those of the annotation file that are read."""
+        self.detected, self.category_ids = detected, category_ids
         self.records, self.images, self.codec, self.skeleton = records, images, codec, skeleton
         self.color_rgb, self.ground_truth, self.boxes = color_rgb, ground_truth, boxes
         by_image = np.argsort(records.image_index, kind="stable")

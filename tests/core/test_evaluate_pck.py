@@ -102,8 +102,12 @@ def test_the_data_set_has_its_scorer():
         class DATASET:
             DATASET = "toy_animals"
 
+        class TEST:
+            METRIC, PCK_THRE = "", 0.1
+
     class Data:
         class skeleton:
             names = NAMES
 
-    assert isinstance(build_scorer(Config, Data), PckScorer)
+    scorer = build_scorer(Config, Data)
+    assert isinstance(scorer, PckScorer) and scorer.headline == "PCK@0.1"

@@ -23,19 +23,21 @@ from .detections import check_detected_boxes, check_detections
 from .finding import NEVER, SYSTEMATIC, Finding
 from .people import check_boxes, check_keypoint_places, check_labels, lie_outside
 from .results import check_result_format, check_results, describe_results
-from .skeleton import check_keypoint_names, check_skeleton
+from .skeleton import check_keypoint_names, check_same_keypoints, check_skeleton
 from .structure import check_categories, check_ids, check_numbers, check_structure, has_images
 from .structure import check_images as check_image_entries
 from .table import Table, join, numbers, read_table
 
 __all__ = [
     "Finding",
+    "Table",
     "check_annotations",
     "check_detections",
     "check_images",
     "check_records",
     "check_result_format",
     "check_results",
+    "check_same_keypoints",
     "check_skeleton",
     "check_structure",
     "check_targets",
@@ -56,16 +58,21 @@ logger = logging.getLogger(__name__)
 QUICK_ANNOTATIONS = 20_000
 
 
-def check_annotations(content: Any, num_joints: int, skeleton: Skeleton | None = None) -> list[Finding]:
-    """Every check of a COCO annotation file as JSON gives it; goes on after mistakes that a reader stops at."""
+def check_annotations(
+    content: Any, num_joints: int, skeleton: Skeleton | None = None, categories: Sequence[int] = coco.PERSONS
+) -> list[Finding]:
+    """Every check of a COCO annotation file as JSON gives it; goes on after mistakes that a reader stops at.
+
+    `categories` are the ids that are read.
+    """
     found = check_structure(content)
     if found:
         return found
-    table = read_table(content, num_joints)
+    table = read_table(content, num_joints, categories)
     found = [
         *check_image_entries(content),
         *check_ids(content, table),
-        *check_categories(content, table),
+        *check_categories(content, table, categories),
         *check_numbers(table),
     ]
     if not np.isfinite(table.keypoints).all(axis=(1, 2)).any():
@@ -131,6 +138,7 @@ def quick_check(training: TrainingCrops, tests: Sequence[TestCrops]) -> list[Fin
     has_oks = isinstance(test.ground_truth, dict) and "images" in test.ground_truth  # COCO's
     found = [
         *check_skeleton(skeleton, records.keypoints.shape[1], has_oks),
+        *check_same_keypoints(skeleton, test.skeleton),
         *check_records(records),
         *_check_left_out(records, "annotations", SYSTEMATIC),
         *check_targets(records, training.codec),  # type: ignore[arg-type]
@@ -150,13 +158,15 @@ def _check_scored(test: TestCrops) -> list[Finding]:
     records = test.records
     found = check_images(test.images, records.image_names[np.unique(records.image_index)].tolist())
     sample = _sample(test.ground_truth)
-    return found + (check_annotations(sample, records.keypoints.shape[1], test.skeleton) if sample else [])
+    if sample is None:
+        return found
+    return found + check_annotations(sample, records.keypoints.shape[1], test.skeleton, test.category_ids)
 
 
 def _check_detected(test: TestCrops) -> list[Finding]:
     records, sample = test.records, _sample(test.ground_truth)
     sound = sample is not None and not check_structure(sample)
-    people = read_table(sample, records.keypoints.shape[1]) if sample and sound else None
+    people = read_table(sample, records.keypoints.shape[1], test.category_ids) if sample and sound else None
     return [
         *check_detected_boxes(records.boxes, records.image_index, test.ground_truth or {}, people),
         *_check_left_out(records, "detections", NEVER),  # what is spoilt shows in the images without any

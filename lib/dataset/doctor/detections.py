@@ -1,14 +1,15 @@
 """Checks of a file with detected boxes against the images and people of a split."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...metrics import box_iou
-from ..coco import PERSON
+from ..coco import PERSONS
 from .finding import NEVER, SYSTEMATIC, Finding, find, shown
 from .people import lie_outside, look_like_corners, normalised, reach_beyond
-from .table import Table, fields, join, numbers
+from .table import Table, fields, join, named, numbers
 
 UNCOVERED_REPORTED, UNCOVERED_SPOILS = 0.1, 0.5  # share of the images with people that have no detection
 FOUND_IOU = 0.5
@@ -17,18 +18,26 @@ SAMPLE = 500  # people whose boxes are compared with the detections
 
 
 def check_detections(
-    detections: Any, content: dict[str, Any], people: Table | None = None, score_threshold: float = 0.0
+    detections: Any,
+    content: dict[str, Any],
+    people: Table | None = None,
+    score_threshold: float = 0.0,
+    categories: Sequence[int] = PERSONS,
 ) -> list[Finding]:
-    """A detections file (COCO results format) against the images of `content` and, where given, its people."""
+    """A detections file (COCO results format) against the images of `content` and, where given, its people.
+
+    `categories` are the ids that are read.
+    """
     found = check_entries(detections, ("image_id", "bbox", "score"), "detections")
     if found:
         return found
-    persons = [each for each in detections if each.get("category_id", PERSON) == PERSON]
-    others = [each.get("category_id", PERSON) != PERSON for each in detections]
+    default = categories[0] if len(categories) == 1 else None
+    others = [each.get("category_id", default) not in categories for each in detections]
+    persons = [each for each, other in zip(detections, others, strict=True) if not other]
     found = find(
-        f"detections of a category other than {PERSON} (person); they are left out", others,
-        lambda i: f"detection number {i}: category_id {shown(detections[i]['category_id'])}",
-        f"set category_id to {PERSON} where they are persons", NEVER if persons else 0.0,
+        f"detections of a category other than {named(categories)}; they are left out", others,
+        lambda i: f"detection number {i}: category_id {shown(detections[i].get('category_id'))}",
+        f"set category_id to {named(categories)} where they are such ones", NEVER if persons else 0.0,
     )  # fmt: skip
     if not persons:
         return found

@@ -1,23 +1,26 @@
 """Checks of a results file, predicted keypoints in COCO's format, against the annotations it is scored on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..coco import PERSON
+from ..coco import PERSONS
 from .detections import UNCOVERED_REPORTED, UNCOVERED_SPOILS, check_entries
 from .finding import SYSTEMATIC, Finding, find, shown
-from .table import Table, fields, join, key, numbers
+from .table import Table, fields, join, key, named, numbers
 
 FAR = 0.5  # distance over the root of the box's area from which a result shows somebody or something else
 ORDER_SHARE = 1 / 3  # of the joints to lie nearer another joint's truth
 SAMPLE = 500  # people to compare with their nearest results
 
 
-def check_results(results: Any, content: dict[str, Any], table: Table) -> list[Finding]:
-    """A results file against the annotations `content`, read as `table`."""
+def check_results(
+    results: Any, content: dict[str, Any], table: Table, categories: Sequence[int] = PERSONS
+) -> list[Finding]:
+    """A results file against the annotations `content`, read as `table`; `categories` are the ids that are read."""
     num_joints = table.keypoints.shape[1]
-    found = check_result_format(results, content, num_joints)
+    found = check_result_format(results, content, num_joints, categories)
     if found:
         return found
     index, points = np.array(join(results, content["images"])), _points(results, num_joints)
@@ -25,7 +28,9 @@ def check_results(results: Any, content: dict[str, Any], table: Table) -> list[F
     return [*_check_scores(scores), *_check_coverage(results, content, table), *_check_places(points, index, table)]
 
 
-def check_result_format(results: Any, content: dict[str, Any], num_joints: int) -> list[Finding]:
+def check_result_format(
+    results: Any, content: dict[str, Any], num_joints: int, categories: Sequence[int] = PERSONS
+) -> list[Finding]:
     """What keeps COCOeval from scoring a results file on the images of `content`."""
     found = check_entries(results, ("image_id", "category_id", "keypoints", "score"), "results")
     if found:
@@ -41,10 +46,10 @@ def check_result_format(results: Any, content: dict[str, Any], num_joints: int) 
             "score the results against the annotations they were made for, with ids of the same type (5 is not '5')",
         ),
         *find(
-            f"results of a category other than {PERSON} (person): they match nobody",
-            [each["category_id"] != PERSON for each in results],
+            f"results of a category other than {named(categories)}: they match nobody",
+            [each["category_id"] not in categories for each in results],
             lambda i: f"result number {i}: category_id {shown(results[i]['category_id'])}",
-            f"write category_id {PERSON}", SYSTEMATIC,
+            f"write category_id {named(categories)}", SYSTEMATIC,
         ),
         *find(
             f"results without {3 * num_joints} finite keypoint numbers", ~np.isfinite(points).all(axis=(1, 2)),

@@ -45,6 +45,18 @@ def check_skeleton(skeleton: Skeleton, num_joints: int, needs_sigmas: bool = Tru
     ]  # fmt: skip
 
 
+def check_same_keypoints(training: Skeleton, test: Skeleton) -> list[Finding]:
+    """Whether the network is scored on the keypoints that it learns; files with their own may differ."""
+    differ = [one != other for one, other in zip(training.names, test.names, strict=False)]
+    if len(training.names) != len(test.names):
+        differ = [True] * max(len(training.names), len(test.names))
+    return find(
+        "the training file and the scored file have different keypoints", differ,
+        lambda i: f"keypoint {i}: {', '.join((*training.names[i : i + 1], *test.names[i : i + 1]))}",
+        "bring the keypoints of both files into one order, under the same names",
+    )  # fmt: skip
+
+
 def _indices(groups: Sequence[tuple[int, ...]], count: int, kind: str, spoils_from: float) -> list[Finding]:
     wrong = [not all(0 <= index < count for index in group) for group in groups]
     fix = f"use the indices 0 to {count - 1}"

@@ -1,12 +1,13 @@
 """Checks of a COCO annotation file: its parts, ids that have to join, categories, numbers that have to be numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..coco import PERSON
+from ..coco import PERSON, PERSONS
 from .finding import NEVER, SYSTEMATIC, Finding, find, shown
-from .table import Table, key, numbers, shown_id
+from .table import Table, key, named, numbers, shown_id
 
 IMAGE_FIELDS = ("id", "width", "height")
 ANNOTATION_FIELDS = ("id", "image_id", "bbox", "area", "keypoints")
@@ -102,22 +103,23 @@ def check_ids(content: dict[str, Any], table: Table) -> list[Finding]:
     ]  # fmt: skip
 
 
-def check_categories(content: dict[str, Any], table: Table) -> list[Finding]:
-    """Whether people are category 1, and COCOeval looks at that category."""
+def check_categories(content: dict[str, Any], table: Table, categories_read: Sequence[int] = PERSONS) -> list[Finding]:
+    """Whether annotations are of a category that is read, and COCOeval looks at such ones."""
     categories = [each for each in content.get("categories") or [] if isinstance(each, dict)]
     listed = [each.get("id") for each in categories]
     others = ~table.person
     used = {key(table.annotations[i].get("category_id")) for i in np.flatnonzero(others)}
     matters = bool(used & {key(each) for each in listed}) or bool(others.all())
     found = find(
-        f"annotations of a category other than {PERSON} (person): nobody trains on them or predicts them"
+        f"annotations of a category other than {named(categories_read)}: nobody trains on them or predicts them"
         + ", but COCOeval scores every listed category, so the mean over the categories falls" * matters,
         others,
         lambda i: f"{table.name(i)}: category_id {shown(table.annotations[i].get('category_id'))}",
-        f"set category_id to {PERSON}, with one entry of that id in 'categories', or drop them",
+        f"set category_id to {PERSON}, with one entry of that id in 'categories', or drop them; keypoints and "
+        "categories of the file's own: DATASET.SKELETON file",
         SYSTEMATIC if matters else NEVER,
     )
-    if "categories" in content and PERSON not in listed:
+    if "categories" in content and not any(each in listed for each in categories_read):
         what = f"'categories' has no id {PERSON}: COCOeval scores the listed categories only and gives -1 for the rest"
         fix = f"list the category {{'id': {PERSON}, 'name': 'person'}}"
         found.append(Finding(what, 1, 1, f"listed ids: {shown(listed)}", fix, spoils=not matters))

@@ -1,13 +1,14 @@
 """A COCO annotation file as arrays, whatever is wrong with it: nan where a value is missing or no number."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...utils.arrays import numbers
-from ..coco import PERSON
+from ..coco import PERSON, PERSONS
+from .finding import shown
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Table:
         keypoints: (N, K, 3) x, y, v.
         declared: (N,) num_keypoints; where the field is missing the number of labelled keypoints.
         crowd: (N,) whether it is a crowd.
-        person: (N,) whether category_id is COCO's person or missing.
+        person: (N,) whether category_id is of a category that is read, by default COCO's person, or missing.
     """
 
     annotations: list[dict[str, Any]]
@@ -62,8 +63,8 @@ def shown_id(entry: dict[str, Any], key: str, number: int) -> str:
     return str(entry.get(key, f"number {number}"))
 
 
-def read_table(content: dict[str, Any], num_joints: int) -> Table:
-    """The arrays of a content that `check_structure` found nothing in."""
+def read_table(content: dict[str, Any], num_joints: int, categories: Collection[int] = PERSONS) -> Table:
+    """The arrays of a content that `check_structure` found nothing in; `categories` are the ids that are read."""
     annotations = content["annotations"]
     index = np.array(join(annotations, content["images"]), np.int64)
     sizes = numbers([[image.get("width"), image.get("height")] for image in content["images"]], 2)
@@ -79,8 +80,17 @@ def read_table(content: dict[str, Any], num_joints: int) -> Table:
         keypoints,
         np.where(np.isnan(declared), (keypoints[..., 2] > 0).sum(axis=1), declared),
         np.array([bool(a.get("iscrowd", 0)) for a in annotations], bool),
-        np.array([a.get("category_id", PERSON) == PERSON for a in annotations], bool),
+        np.array(["category_id" not in a or a["category_id"] in categories for a in annotations], bool),
     )
+
+
+def named(categories: Sequence[int]) -> str:
+    """Categories' ids for messages.
+
+    >>> named(PERSONS), named([2, 7])
+    ('1 (person)', '[2, 7]')
+    """
+    return f"{PERSON} (person)" if tuple(categories) == PERSONS else shown(list(categories))
 
 
 def fields(entries: Sequence[dict[str, Any]], key: str) -> list[Any]:
