@@ -232,7 +232,8 @@ def check_files(parsed: argparse.Namespace) -> list[Section]:
     content = coco.read_json(parsed.annotations, ANNOTATIONS_FIX)
     truth = Truth(parsed.annotations, content, doctor.most_frequent_joints(content))
     skeleton = skeletons.COCO if truth.num_joints == skeletons.COCO.num_joints else None
-    annotations = Section(f"annotations: {parsed.annotations}", [f"{truth.num_joints} keypoints a person"])
+    kind = "the file's own" if parsed.skeleton else "read as COCO's persons (--skeleton file: as the file names them)"
+    annotations = Section(f"annotations: {parsed.annotations}", [f"{truth.num_joints} keypoints a person, {kind}"])
     if parsed.skeleton:
         truth, skeleton = own_truth(parsed.annotations, content), file_skeleton(annotations, truth)
     check_content(annotations, truth, skeleton)
