@@ -185,7 +185,7 @@ def _sample(content: Any) -> dict[str, Any] | None:
 LEFT_OUT_FIXES = {
     coco.ELSEWHERE: "use the ids of 'images', of the same type (5 is not '5'), or add the images",
     coco.OUTSIDE: "check that boxes and image sizes belong together",
-    coco.OTHERS: f"set category_id to {coco.PERSON} where they are people",
+    coco.OTHERS: f"set category_id to {coco.PERSON} where they are people, or read others with DATASET.SKELETON file",
     coco.NO_AREA: "write the person's area in px^2",
 }
 

@@ -124,6 +124,6 @@ def _compare_names(names: list[str], skeleton: Skeleton) -> list[Finding]:
         f"keypoint names {where} that are not those of the skeleton, so sigmas and flip pairs {harm}",
         differ, lambda i: f"keypoint {i}: {names[i]} in the file, {skeleton.names[i]} in the skeleton"
         + (f"; {flips[0].example}" if flips else ""),
-        "bring the keypoints into the skeleton's order; those that it does not have cannot be learned",
+        "bring the keypoints into the skeleton's order, or take the file's own with DATASET.SKELETON file",
         0.0 if flips else 2.0,
     )  # fmt: skip
