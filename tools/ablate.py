@@ -37,7 +37,7 @@ def main() -> None:
     if not parsed.tabulate:
         prepare_data(trainings)
         failures = run_all(trainings, parsed.jobs)
-    write_tables(ablations, trainings, parsed.out, time.perf_counter() - started)
+    write_tables(ablations, trainings, parsed.out, time.perf_counter() - started, parsed.title)
     if failures:
         raise TrainingError(f"{len(failures)} of {len(trainings)} trainings failed: {'; '.join(failures)}")
 
@@ -48,6 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each with one thread")
     parser.add_argument("--runs", type=Path, default=Path("output/ablation"), help="folder for weights and results")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/ablation"), help="the table: OUT.md and OUT.json")
+    parser.add_argument("--title", default="Ablations on toy people", help="the table's heading")
     parser.add_argument("--dataDir", default="", help="folder that relative data paths start from, DATA_DIR")
     parser.add_argument("--tabulate", action="store_true", help="train nothing: write the table of what is there")
     parsed = parser.parse_args()
@@ -72,10 +73,17 @@ def prepare_data(trainings: list[Training]) -> None:
         build_dataset(cfg, "train")
 
 
-def write_tables(ablations: list[Ablation], trainings: list[Training], out: Path, seconds: float) -> None:
+def write_tables(
+    ablations: list[Ablation],
+    trainings: list[Training],
+    out: Path,
+    seconds: float,
+    title: str = "Ablations on toy people",
+) -> None:
     """OUT.md and OUT.json: means, spreads, verdicts; the JSON with every single score."""
     found = finished_scores(trainings)
     record: dict[str, Any] = {
+        "title": title,
         "command": " ".join(["python", *sys.argv]),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "machine": machine(),
@@ -86,14 +94,21 @@ def write_tables(ablations: list[Ablation], trainings: list[Training], out: Path
     }
     for ablation in ablations:
         mine = [each for each in found if each["set"] == ablation.name]
-        scores: dict[Cell, dict[int, Any]] = {cell: {} for cell in ablation.cells}
-        for each in mine:
-            scores[Cell(each["train"], each["test"])][each["seed"]] = each["metrics"]
-        record["sets"].append({**summarise_set(ablation, scores), "scores": mine})
+        scores, keypoints = (_by_cell(ablation, mine, kind) for kind in ("metrics", "keypoints"))
+        record["sets"].append({**summarise_set(ablation, scores, keypoints), "scores": mine})
     sections = [set_section(content) for content in record["sets"]]
     write_json(record, out.with_name(f"{out.name}.json"), indent=1)
     write_text("\n\n".join([heading(record), *sections]) + "\n", out.with_name(f"{out.name}.md"))
     logger.info("%s\n\nwritten to %s.md and %s.json", "\n\n".join(sections), out, out)
+
+
+def _by_cell(ablation: Ablation, found: list[dict[str, Any]], kind: str) -> dict[Cell, dict[int, Any]]:
+    """Row of the set's table -> seed -> what stands under `kind`."""
+    scores: dict[Cell, dict[int, Any]] = {cell: {} for cell in ablation.cells}
+    for each in found:
+        if kind in each:
+            scores[Cell(each["train"], each["test"])][each["seed"]] = each[kind]
+    return scores
 
 
 def heading(record: dict[str, Any]) -> str:
@@ -105,7 +120,7 @@ def heading(record: dict[str, Any]) -> str:
     together, call = (record[key] / 60 for key in ("training_seconds", "seconds"))
     return "\n".join(
         [
-            "# Ablations on toy people",
+            f"# {record['title']}",
             "",
             f"    {record['command']}",
             "",

@@ -170,6 +170,12 @@ def _metrics(job: Job) -> dict[str, float]:
     return json.loads((job.folder / "test.json").read_text(encoding="utf-8"))["rows"][0]["metrics"]
 
 
+def _keypoints(job: Job) -> dict[str, dict[str, float | None]]:
+    """Every keypoint's score by its name, under "keypoints", where the data set's scorer writes pck.json."""
+    file = job.folder / "results" / "pck.json"
+    return {"keypoints": next(iter(json.loads(file.read_text()).values()))} if file.is_file() else {}
+
+
 def finished_scores(trainings: Sequence[Training]) -> list[dict[str, Any]]:
     """Every single score that is there: set, row, seed, the run it is of, and the metrics."""
     found = []
@@ -180,8 +186,9 @@ def finished_scores(trainings: Sequence[Training]) -> list[dict[str, Any]]:
                 continue
             run = json.loads((training.folder / "run.json").read_text(encoding="utf-8"))
             wall = json.loads((training.folder / "wall.json").read_text(encoding="utf-8"))
+            job = training.scorings[scoring]
             found.append(
                 {"set": name, **cell._asdict(), "seed": seed, "run": training.name, "commit": run["versions"]["commit"],
-                 "training_seconds": round(wall["seconds"], 1), "metrics": _metrics(training.scorings[scoring])}
+                 "training_seconds": round(wall["seconds"], 1), "metrics": _metrics(job), **_keypoints(job)}
             )  # fmt: skip
     return found

@@ -16,7 +16,7 @@ import torch
 
 from heatpose.config import load_config, replaced, scored_config
 from heatpose.core.evaluate import build_scorer
-from heatpose.core.predict import predict
+from heatpose.core.predict import MeanAccuracy, predict
 from heatpose.core.train import TrainingError
 from heatpose.dataset import build_dataset, test_loader
 from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
@@ -144,12 +144,20 @@ class Validator:
         reporter = PredictionReporter(
             self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ, test.USE_GT_BBOX
         )
+        accuracy = MeanAccuracy(self.codec) if getattr(self.scorer, "with_accuracy", False) else None
+
+        def observe(*seen: Any) -> None:
+            reporter(*seen)
+            if accuracy is not None:
+                accuracy(*seen)
+
         keypoints = predict(
             model, self.loader, self.codec, records.center, records.scale, self.device, test.BATCH_SIZE_PER_GPU,
-            skeleton.flip_pairs if test.FLIP_TEST else None, reporter, pixel_statistics(self.cfg),
+            skeleton.flip_pairs if test.FLIP_TEST else None, observe, pixel_statistics(self.cfg),
         )  # fmt: skip
         self.sheet = reporter.sheet
-        return self.scorer.score_people(keypoints, records, self.results)
+        scores = self.scorer.score_people(keypoints, records, self.results)
+        return scores if accuracy is None else {**scores, "accuracy": accuracy.percent}
 
 
 def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -> list[Validator]:

@@ -3,7 +3,7 @@
 BASE: ../hrnet_64x48.yaml             # the experiment that all variants build upon, relative to this file
 SEEDS: [0, 1, 2]
 TRAIN:                                # name -> keys to change; each variant is trained once a seed
-  gaussian: {MODEL.CODEC: gaussian}
+  gaussian: {MODEL.CODEC: gaussian}   # BASE among them names another experiment
   dark: {MODEL.CODEC: dark}
 TEST:                                 # name -> keys to change; scored on the same weights. Optional
   no flip: {TEST.FLIP_TEST: false}
@@ -74,13 +74,18 @@ class Ablation:
     def training_config(self, train: str, seed: int, common: Mapping[str, Any]) -> FrozenConfig:
         """The configuration of one training; `common` are dotted keys that hold for all."""
         source = f"{self.path}: TRAIN {train}"
-        return load_config(self.base, _words({**common, **self.train[train], "SEED": seed}), source)
+        return load_config(self._base(train), _words({**common, **_keys(self.train[train]), "SEED": seed}), source)
 
     def scoring_config(self, cell: Cell, seed: int, common: Mapping[str, Any]) -> FrozenConfig:
         """The configuration of scoring the weights of `training_config` in the way of `cell`."""
         source = f"{self.path}: TRAIN {cell.train}" + f", TEST {cell.test}" * bool(cell.test)
-        changes = {**common, **self.train[cell.train], **self.test[cell.test], "SEED": seed}
-        return load_config(self.base, _words(changes), source)
+        changes = {**common, **_keys(self.train[cell.train]), **self.test[cell.test], "SEED": seed}
+        return load_config(self._base(cell.train), _words(changes), source)
+
+    def _base(self, train: str) -> Path:
+        """The experiment of a variant: its own BASE, or the set's."""
+        own = self.train[train].get("BASE")
+        return self.base if own is None else Path(os.path.normpath(self.path.parent / own))
 
 
 def load_ablation(path: Path) -> Ablation:
@@ -121,6 +126,8 @@ def _variants(path: Path, key: str, variants: Any) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"{path}: {key} has a variant {name!r}; expected a name, text without / and >")
         if not isinstance(changes, dict):
             raise ConfigError(f"{path}: {key} {name} is {changes!r}; expected keys to change, {{}} for none")
+        if "BASE" in changes and (key != "TRAIN" or not isinstance(changes["BASE"], str)):
+            raise ConfigError(f"{path}: {key} {name}: BASE is for variants of TRAIN: the path of their experiment")
     return {name: flatten(changes) for name, changes in variants.items()}
 
 
@@ -154,6 +161,10 @@ def _cell(where: str, text: str, train: Mapping[str, Any], test: Mapping[str, An
                 f"{where}: {name!r} is no variant of {key}{nearest(name, known)}; known: {', '.join(known)}"
             )
     return Cell(*parts)
+
+
+def _keys(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in changes.items() if key != "BASE"}
 
 
 def _words(changes: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,9 @@ _PLACES = ("left_", "right_", "front_", "back_")
 
 
 class PckScorer:
-    """PCK of the visible keypoints; see evaluate.Scorer."""
+    """PCK of the visible keypoints, and beside it the forks' accuracy of heatmaps; see evaluate.Scorer."""
+
+    with_accuracy = True
 
     def __init__(self, names: Sequence[str], threshold: float = THRESHOLD):
         self.names, self.threshold = tuple(names), threshold

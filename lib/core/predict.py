@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ..metrics import heatmap_accuracy
 from ..utils.batch import IMAGENET, PixelStatistics, final_output, normalise
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,29 @@ def heatmaps(
         return output
     mirrored = final_output(model(images.flip(3))).float()
     return (output + codec.flip_back(mirrored, flip_pairs)) * 0.5
+
+
+class MeanAccuracy:
+    """The forks' accuracy of heatmaps over the batches of a prediction, against labels: a BatchObserver.
+
+    The sums stay on the device. `percent` is the mean over the batches, each with the number of its joints.
+    """
+
+    def __init__(self, codec: Any):
+        self.codec = codec
+        self.right: Tensor | float = 0.0
+        self.count: Tensor | float = 0.0
+
+    def __call__(self, batch: dict[str, Tensor], output: Tensor, keypoints: Tensor, scores: Tensor) -> None:
+        keypoints_input, visible = (batch[key].to(output.device) for key in ("keypoints_input", "visible"))
+        target = self.codec.encode(keypoints_input, visible)[0]
+        accuracy = heatmap_accuracy(self.codec.heatmaps(output), self.codec.peaks(target))
+        self.right = self.right + accuracy.mean * accuracy.count
+        self.count = self.count + accuracy.count
+
+    @property
+    def percent(self) -> float:
+        return 100 * float(self.right) / max(float(self.count), 1.0)
 
 
 def _without_undefined(keypoints: np.ndarray, center: np.ndarray) -> np.ndarray:

@@ -65,21 +65,27 @@ def _word(difference: float, spread: float, count: int) -> str:
     return BORNE_OUT if difference > 0 else CONTRADICTED
 
 
-def summarise_set(ablation: Ablation, scores: SetScores) -> dict[str, Any]:
-    """A set's rows and verdicts as plain values, fit for JSON; None stands where nothing can be said."""
+def summarise_set(ablation: Ablation, scores: SetScores, keypoints: SetScores = {}) -> dict[str, Any]:  # noqa: B006
+    """A set's rows and verdicts as plain values, fit for JSON; None stands where nothing can be said.
+
+    `keypoints` are scores of single keypoints by their names, where there are any.
+    """
     return {
         "name": ablation.name,
         "file": str(ablation.path),
         "base": str(ablation.base),
         "seeds": list(ablation.seeds),
+        "metric": ablation.metric,
         "rows": [_row(cell, scores.get(cell, {})) for cell in ablation.cells],
+        "keypoints": [_row(cell, keypoints[cell]) for cell in ablation.cells if keypoints.get(cell)],
         "claims": [_claim(claim, ablation.metric, scores) for claim in ablation.claims],
     }
 
 
 def _row(cell: Cell, by_seed: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
     names = next(iter(by_seed.values()), {})
-    statistic = {name: mean_and_spread([metrics[name] for metrics in by_seed.values()]) for name in names}
+    values = {name: [metrics[name] for metrics in by_seed.values()] for name in names}
+    statistic = {name: mean_and_spread(found) for name, found in values.items() if None not in found}
     return {
         **cell._asdict(),
         "n": len(by_seed),
@@ -108,7 +114,8 @@ def set_section(content: Mapping[str, Any]) -> str:
     """What `summarise_set` gives as a section of markdown: the table, and the claims with their verdicts."""
     rows = content["rows"]
     has_tests = any(row["test"] for row in rows)
-    shown = [name for name in SHOWN if any(name in row["metrics"] for row in rows)]
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    shown = [name for name in SHOWN if name in names] if "AP" in names else names
     header = ["trained", *["scored"] * has_tests, *shown, "n"]
     cells = [
         [row["train"], *[row["test"]] * has_tests, *(_plus_minus(row["metrics"].get(m)) for m in shown), row["n"]]
@@ -118,8 +125,23 @@ def set_section(content: Mapping[str, Any]) -> str:
     claims = [_claim_lines(claim) for claim in content["claims"]]
     return "\n".join(
         [f"## {content['name']}", "", f"{content['base']}, seeds {seeds}", "", markdown_table(header, cells), "",
-         *claims]
+         *_keypoint_lines(content), *claims]
     )  # fmt: skip
+
+
+def _keypoint_lines(content: Mapping[str, Any]) -> list[str]:
+    """The means of single keypoints, a row for each, a column for each row of the set."""
+    rows = content.get("keypoints") or []
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    if not names:
+        return []
+    header = [content["metric"], *(str(Cell(row["train"], row["test"])) for row in rows)]
+    cells = [[name, *(_mean(row["metrics"].get(name)) for row in rows)] for name in names]
+    return [markdown_table(header, cells), ""]
+
+
+def _mean(value: Mapping[str, Any] | None) -> str:
+    return "-" if value is None else f"{value['mean']:.1f}"
 
 
 def _claim_lines(claim: Mapping[str, Any]) -> str:
