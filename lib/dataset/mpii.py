@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..utils.geometry import NO_CENTER, PIXEL_STD, widened
+from .arrays import MATLAB_ORIGIN, read_mat
 from .coco import read_json
 from .records import DataError, Records
 
 logger = logging.getLogger(__name__)
 
-MATLAB_ORIGIN = 1  # the first pixel's number in the files; in records it is 0
 PADDING = 1.25
 DOWNWARD_SHIFT = 15  # px for every unit of scale; HRNet: "to avoid cropping limbs"
 # gt_valid.mat's names of the joints, in the order of skeletons.MPII.
@@ -153,7 +153,10 @@ def read_truth(root: Path, image_set: str, count: int) -> dict[str, np.ndarray] 
     if not path.is_file() and image_set != "valid":
         logger.warning("%s: no such file, so the set %s is predicted but not scored", path, image_set)
         return None
-    content = _read_mat(path)
+    content = read_mat(
+        path,
+        f", so PCKh cannot be measured; put {path.name} of HRNet's MPII annotations there (docs/mpii.md)",
+    )
     order = _joint_order(content, path)
     joints = len(order)
     shapes = {"jnt_missing": (joints, count), "pos_gt_src": (joints, 2, count), "headboxes_src": (2, 2, count)}
@@ -169,20 +172,6 @@ def read_truth(root: Path, image_set: str, count: int) -> dict[str, np.ndarray] 
         "visible": (content["jnt_missing"][order] == 0).T,
         "head_boxes": content["headboxes_src"].astype(np.float64).transpose(2, 0, 1),
     }
-
-
-def _read_mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat  # slow to import, and needed by no other data set
-
-    if not path.is_file():
-        raise DataError(
-            f"{path}: no such file, so PCKh cannot be measured; put {path.name} of HRNet's MPII annotations there "
-            "(docs/mpii.md)"
-        )
-    try:
-        return loadmat(str(path))
-    except Exception as error:  # scipy raises errors of many kinds on a broken file
-        raise DataError(f"{path}: not a MATLAB file ({' '.join(str(error).split())}); fetch it again") from None
 
 
 def _joint_order(content: Mapping[str, Any], path: Path) -> list[int]:
