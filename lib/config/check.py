@@ -10,11 +10,13 @@ COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 
 # sides are a multiple of it plus 1.
 ALIGNED_STRIDES = {"grmi_resnet": (4, 8, 16, 32)}
 SMALLEST_SIDE = {"hourglass": 64}
-JOINTS = {"coco": 17, "toy": 17, "mpii": 16, "toy_animals": 18}
+ANIMAL_SETS = ("toy_animals", "tigdog", "synthetic_animals")  # with CC-SSL's keypoints and score
+TIGDOG_ANIMALS = ("horse", "tiger")
+JOINTS = {"coco": 17, "toy": 17, "mpii": 16, **dict.fromkeys(ANIMAL_SETS, 18)}
 COCO_FORMAT = ("coco", "toy")  # scored with OKS
 FILE_KEYS = ("ANNOTATIONS", "IMAGES", "SKELETON")  # of DATASET, for the reader of COCO's format
 SKELETON_KEYS = ("CATEGORIES", "UPPER_BODY")  # of DATASET, for SKELETON file
-ANNOTATED_BOXES_ONLY = ("mpii", "toy_animals")
+ANNOTATED_BOXES_ONLY = ("mpii", *ANIMAL_SETS)
 # Codecs whose outputs have a meaning of their own, and the losses that know it, the usual one first. All other losses
 # go with all other codecs.
 LOSSES_OF_CODEC = {
@@ -77,7 +79,7 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
 
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    checks = (_choices, _numbers, _sizes, _joints, _own_keypoints, _metric, _loss, _megvii, _boxes, _adapt)
+    checks = (_choices, _numbers, _sizes, _joints, _own_keypoints, _metric, _loss, _megvii, _boxes, _animals, _adapt)
     return [problem for check in checks for problem in check(cfg)]
 
 
@@ -277,6 +279,16 @@ def _boxes(cfg: Any) -> list[str]:
             "boxes, so there is one kind only; set TEST.BOTH_BOXES False"
         ]
     return []
+
+
+def _animals(cfg: Any) -> list[str]:
+    found = []
+    for section in ("DATASET", "TARGET"):
+        animals = list(cfg[section].ANIMALS)
+        known = TIGDOG_ANIMALS if cfg[section].DATASET == "tigdog" else animals
+        if not animals or len(set(animals)) < len(animals) or not set(animals) <= set(known):
+            found.append(f"{section}.ANIMALS is {animals}; give one or more of {', '.join(TIGDOG_ANIMALS)}, each once")
+    return found
 
 
 def _adapt(cfg: Any) -> list[str]:

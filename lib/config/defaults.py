@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
         "ENABLED": True,  # use cuDNN at all
     },
     "DATASET": {
-        "DATASET": "coco",  # format of the data set: coco, mpii, toy, toy_animals
+        "DATASET": "coco",  # format of the data set: coco, mpii, toy, toy_animals, tigdog, synthetic_animals
         "ROOT": "data/coco",  # its folder
         "TRAIN_SET": "train2017",  # name of the training split
         "TEST_SET": "val2017",  # name of the split that is scored
@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
         "NUM_JOINTS_HALF_BODY": 8,  # half-body crops only for people with more visible joints than this
         "BOX_EXTENSION": [0.09, 0.135],  # codec megvii: boxes grow by these shares of their width and height
         "RANDOM_EXTENSION": [0.6, 0.8],  # augmentation mspn: boxes grow by up to these shares; so do half bodies
+        "ANIMALS": ["horse", "tiger"],  # tigdog, synthetic_animals: the species to read
         "TOY_TRAIN_IMAGES": 700,  # toy data: images drawn for the training split
         "TOY_TEST_IMAGES": 150,  # toy data: images drawn for the test split
         "TOY_DOMAIN": "source",  # toy_animals: source (plain pictures) or target (clips); a folder below ROOT
@@ -114,7 +115,7 @@ DEFAULTS: dict[str, Any] = {
         "VOTE_UPSAMPLING": 1,  # codec grmi: vote map px per heatmap px; the network's stride is the paper's choice
         "RESCORE": "box_times_keypoints",  # a person's score: that of the box times the joints', or keypoints (G-RMI)
         "METRIC": "",  # oks (COCO's AP), pck (of the annotated box's longest side), or '' for the data set's own
-        "PCK_THRE": 0.05,  # METRIC pck, toy_animals: a keypoint is right within this share of the box's longest side
+        "PCK_THRE": 0.05,  # METRIC pck, animals: a keypoint is right within this share of the box's longest side
         "IN_VIS_THRE": 0.2,  # keypoint scores above this enter the person's score
         "NMS": "oks",  # what people of one image are compared by: oks (keypoints), box (IoU of their boxes)
         "OKS_THRE": 0.9,  # NMS oks: a person that overlaps a better one by more is dropped

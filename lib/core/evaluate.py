@@ -13,6 +13,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from ..config.check import ANIMAL_SETS
 from ..metrics import box_nms, oks_nms, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json
 from ..utils.registry import Registry
@@ -110,7 +111,8 @@ class Scorer(Protocol):
 
 SCORERS = Registry("scorer")
 SCORERS.register("mpii")(mpii_scorer)
-SCORERS.register("toy_animals")(pck_scorer)
+for _animals in ANIMAL_SETS:
+    SCORERS.register(_animals)(pck_scorer)
 SCORERS.register("pck")(pck_scorer)
 
 

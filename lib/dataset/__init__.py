@@ -4,8 +4,10 @@ Adding a data set: write a reader that gives `Records` (see coco.py), name its s
 function (cfg, split, codec) -> TrainingCrops or TestCrops below.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..codecs import build_codec
@@ -14,7 +16,18 @@ from ..config import data_path, domain_config, replaced
 from ..config.check import JOINTS
 from ..utils.files import file_sha256
 from ..utils.registry import Registry
-from . import analogues, animals, coco, mpii, own_keypoints, skeletons, toy, toy_animals
+from . import (
+    analogues,
+    animals,
+    coco,
+    mpii,
+    own_keypoints,
+    skeletons,
+    synthetic_animals,
+    tigdog,
+    toy,
+    toy_animals,
+)  # fmt: skip
 from .augment import Augmentation, MSPNAugmentation
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
@@ -36,6 +49,7 @@ __all__ = [
 ]
 
 DATASETS = Registry("data set")
+KEYPOINT_BOXES = "boxes around the visible keypoints"
 
 
 def build_dataset(cfg: Any, split: str) -> TrainingCrops | TestCrops:
@@ -82,12 +96,37 @@ def build_toy_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     records = animals.read_animals(path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg))
     images = ImageFolder(coco.image_folder(root, image_set), data.DATA_FORMAT)
     images.check()
+    return _animal_crops(cfg, split, records, images, _named(KEYPOINT_BOXES, records, path))
+
+
+@DATASETS.register("tigdog")
+def build_tigdog(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """TigDog's horses and tigers in videos, with CC-SSL's split."""
+    return _ccssl_animals(cfg, split, tigdog)
+
+
+@DATASETS.register("synthetic_animals")
+def build_synthetic_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
+    """CC-SSL's rendered animals."""
+    return _ccssl_animals(cfg, split, synthetic_animals)
+
+
+def _ccssl_animals(cfg: Any, split: str, reader: ModuleType) -> TrainingCrops | TestCrops:
+    data, root = cfg.DATASET, _root(cfg)
+    image_set = data.TRAIN_SET if split == "train" else data.TEST_SET
+    images = reader.image_folder(root, data.ANIMALS, data.DATA_FORMAT)
+    records = reader.read_animals(root, data.ANIMALS, image_set, _aspect_ratio(cfg))
+    digest = hashlib.sha256(records.boxes.tobytes()).hexdigest()  # they come from many files
+    where = f"{root}, {image_set} of {', '.join(data.ANIMALS)}"
+    boxes = f"{KEYPOINT_BOXES}, {len(records)} boxes of {where} (SHA-256 of the boxes {digest})"
+    return _animal_crops(cfg, split, records, images, boxes)
+
+
+def _animal_crops(cfg: Any, split: str, records: Records, images: ImageFolder, boxes: str) -> TrainingCrops | TestCrops:
+    data, codec = cfg.DATASET, build_codec(cfg)
     if split == "train":
-        return TrainingCrops(
-            records, images, build_codec(cfg), skeletons.QUADRUPED, _augmentation(data), data.COLOR_RGB, cfg.SEED
-        )
-    boxes = _named("boxes around the visible keypoints", records, path)
-    return TestCrops(records, images, build_codec(cfg), skeletons.QUADRUPED, data.COLOR_RGB, boxes=boxes)
+        return TrainingCrops(records, images, codec, skeletons.QUADRUPED, _augmentation(data), data.COLOR_RGB, cfg.SEED)
+    return TestCrops(records, images, codec, skeletons.QUADRUPED, data.COLOR_RGB, boxes=boxes)
 
 
 @DATASETS.register("mpii")

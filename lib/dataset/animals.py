@@ -39,9 +39,33 @@ def read_animals(path: Path, num_joints: int, aspect_ratio: float) -> Records:
 
 def around_keypoints(records: Records, aspect_ratio: float) -> Records:
     """The records with boxes around their visible keypoints, of which each has one or more, padded by PADDING."""
-    boxes = keypoint_boxes(records.keypoints, records.visible)
+    return replace(records, **_crops(records.keypoints, records.visible, aspect_ratio))
+
+
+def visible_animals(
+    names: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, aspect_ratio: float, clip: np.ndarray | None = None
+) -> Records:
+    """One animal an image, cropped around its visible keypoints; images without a visible one are left out.
+
+    `names` (N,) of the images, `keypoints` (N, K, 2) image px, `visible` (N, K), `clip` (N,). Images have no ids of
+    their own and are numbered.
+    """
+    shown = (visible > 0).any(axis=1)
+    count = int(shown.sum())
+    labelled = (visible[shown] > 0).astype(np.float32)
+    points = np.where(labelled[..., None] > 0, keypoints[shown], 0.0)
+    return Records(
+        names[shown], np.arange(count), np.arange(count), keypoints=points, visible=labelled,
+        box_scores=np.ones(count), **_crops(points, labelled, aspect_ratio), clip=None if clip is None else clip[shown],
+        left_out={"without a visible keypoint": len(names) - count} if count < len(names) else {},
+    )  # fmt: skip
+
+
+def _crops(keypoints: np.ndarray, visible: np.ndarray, aspect_ratio: float) -> dict[str, Any]:
+    """The fields `boxes`, `center` and `scale` of Records."""
+    boxes = keypoint_boxes(keypoints, visible)
     center, scale = box_to_center_scale(boxes, aspect_ratio, PADDING)
-    return replace(records, boxes=boxes, center=center, scale=scale)
+    return {"boxes": boxes, "center": center, "scale": scale}
 
 
 def keypoint_boxes(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
