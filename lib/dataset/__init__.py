@@ -1,34 +1,20 @@
 """Data sets: file format -> records -> crops.
 
 Adding a data set: write a reader that gives `Records` (see coco.py), name its skeleton in skeletons.py, register a
-function (cfg, split, codec) -> TrainingCrops or TestCrops below.
+function (cfg, split) -> TrainingCrops or TestCrops below.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ..codecs import build_codec
 from ..codecs.base import Codec
 from ..config import data_path, domain_config, replaced
 from ..config.check import JOINTS
-from ..utils.files import file_sha256
 from ..utils.registry import Registry
-from . import (
-    analogues,
-    animals,
-    coco,
-    mpii,
-    own_keypoints,
-    skeletons,
-    synthetic_animals,
-    tigdog,
-    toy,
-    toy_animals,
-)  # fmt: skip
-from .augment import Augmentation, MSPNAugmentation
+from . import analogues, build_animals, coco, mpii, own_keypoints, skeletons, toy
+from .building import aspect_ratio_of, augmentation_of, named_boxes, root_of
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
 from .loading import JointLoader, test_loader, training_loader
@@ -49,7 +35,9 @@ __all__ = [
 ]
 
 DATASETS = Registry("data set")
-KEYPOINT_BOXES = "boxes around the visible keypoints"
+DATASETS.register("toy_animals")(build_animals.build_toy_animals)
+DATASETS.register("tigdog")(build_animals.build_tigdog)
+DATASETS.register("synthetic_animals")(build_animals.build_synthetic_animals)
 
 
 def build_dataset(cfg: Any, split: str) -> TrainingCrops | TestCrops:
@@ -69,7 +57,7 @@ def build_people(cfg: Any, skeleton: skeletons.Skeleton) -> TrainingCrops:
 @DATASETS.register("coco")
 def build_coco(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     """Any data set in COCO's format: persons with COCO's keypoints or, with DATASET.SKELETON file, the file's own."""
-    root = _root(cfg)
+    root = root_of(cfg)
     return _train(cfg, root) if split == "train" else _test(cfg, root)
 
 
@@ -83,56 +71,10 @@ def build_toy(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     return build_coco(cfg, split)
 
 
-@DATASETS.register("toy_animals")
-def build_toy_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
-    """Drawn quadrupeds of one domain, written to DATASET.ROOT/DATASET.TOY_DOMAIN on first use."""
-    data = cfg.DATASET
-    root = data_path(cfg, data.ROOT) / data.TOY_DOMAIN
-    toy_animals.ensure_toy_animals(
-        root, data.TOY_DOMAIN, data.TRAIN_SET, data.TEST_SET, data.TOY_TRAIN_IMAGES, data.TOY_TEST_IMAGES
-    )
-    image_set = data.TRAIN_SET if split == "train" else data.TEST_SET
-    path = animals.annotation_path(root, image_set)
-    records = animals.read_animals(path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg))
-    images = ImageFolder(coco.image_folder(root, image_set), data.DATA_FORMAT)
-    images.check()
-    return _animal_crops(cfg, split, records, images, _named(KEYPOINT_BOXES, records, path))
-
-
-@DATASETS.register("tigdog")
-def build_tigdog(cfg: Any, split: str) -> TrainingCrops | TestCrops:
-    """TigDog's horses and tigers in videos, with CC-SSL's split."""
-    return _ccssl_animals(cfg, split, tigdog)
-
-
-@DATASETS.register("synthetic_animals")
-def build_synthetic_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
-    """CC-SSL's rendered animals."""
-    return _ccssl_animals(cfg, split, synthetic_animals)
-
-
-def _ccssl_animals(cfg: Any, split: str, reader: ModuleType) -> TrainingCrops | TestCrops:
-    data, root = cfg.DATASET, _root(cfg)
-    image_set = data.TRAIN_SET if split == "train" else data.TEST_SET
-    images = reader.image_folder(root, data.ANIMALS, data.DATA_FORMAT)
-    records = reader.read_animals(root, data.ANIMALS, image_set, _aspect_ratio(cfg))
-    digest = hashlib.sha256(records.boxes.tobytes()).hexdigest()  # they come from many files
-    where = f"{root}, {image_set} of {', '.join(data.ANIMALS)}"
-    boxes = f"{KEYPOINT_BOXES}, {len(records)} boxes of {where} (SHA-256 of the boxes {digest})"
-    return _animal_crops(cfg, split, records, images, boxes)
-
-
-def _animal_crops(cfg: Any, split: str, records: Records, images: ImageFolder, boxes: str) -> TrainingCrops | TestCrops:
-    data, codec = cfg.DATASET, build_codec(cfg)
-    if split == "train":
-        return TrainingCrops(records, images, codec, skeletons.QUADRUPED, _augmentation(data), data.COLOR_RGB, cfg.SEED)
-    return TestCrops(records, images, codec, skeletons.QUADRUPED, data.COLOR_RGB, boxes=boxes)
-
-
 @DATASETS.register("mpii")
 def build_mpii(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     """MPII Human Pose in HRNet's folder layout; tested, like trained, on the annotated centers and scales."""
-    data, codec, root = cfg.DATASET, build_codec(cfg), _root(cfg)
+    data, codec, root = cfg.DATASET, build_codec(cfg), root_of(cfg)
     images = ImageFolder(root / "images", data.DATA_FORMAT)
     images.check()
     if split == "test":
@@ -140,34 +82,22 @@ def build_mpii(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     if mpii.is_test_set(data.TRAIN_SET):
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     path = mpii.annotation_path(root, data.TRAIN_SET)
-    records = mpii.read_people(path, extension=codec.box_extension, aspect_ratio=_aspect_ratio(cfg))
+    records = mpii.read_people(path, extension=codec.box_extension, aspect_ratio=aspect_ratio_of(cfg))
     if data.SELECT_DATA:
         records = select_consistent(records)
         if not len(records):
             raise DataError(f"{path}: nobody is left after the filter of DATASET.SELECT_DATA; set it to False")
-    return TrainingCrops(records, images, codec, skeletons.MPII, _augmentation(data), data.COLOR_RGB, cfg.SEED)
+    return TrainingCrops(records, images, codec, skeletons.MPII, augmentation_of(data), data.COLOR_RGB, cfg.SEED)
 
 
 def _mpii_test(cfg: Any, root: Path, images: ImageFolder) -> TestCrops:
     """With the ground truth that `metrics.pckh` takes, or None for a set that cannot be scored."""
     data, codec = cfg.DATASET, build_codec(cfg)
     path = mpii.annotation_path(root, data.TEST_SET)
-    records = mpii.read_people(path, not mpii.is_test_set(data.TEST_SET), codec.box_extension, _aspect_ratio(cfg))
+    records = mpii.read_people(path, not mpii.is_test_set(data.TEST_SET), codec.box_extension, aspect_ratio_of(cfg))
     truth = mpii.read_truth(root, data.TEST_SET, len(records))
-    boxes = _named("annotated centers and scales", records, path)
+    boxes = named_boxes("annotated centers and scales", records, path)
     return TestCrops(records, images, codec, skeletons.MPII, data.COLOR_RGB, ground_truth=truth, boxes=boxes)
-
-
-def _root(cfg: Any) -> Path:
-    root = data_path(cfg, cfg.DATASET.ROOT)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; put the data there, or set DATASET.ROOT or --dataDir")
-    return root
-
-
-def _augmentation(data: Any) -> Augmentation:
-    common = data.FLIP, data.SCALE_FACTOR, data.ROT_FACTOR, data.PROB_HALF_BODY, data.NUM_JOINTS_HALF_BODY
-    return MSPNAugmentation(*common, data.RANDOM_EXTENSION) if data.AUGMENTATION == "mspn" else Augmentation(*common)
 
 
 def _train(cfg: Any, root: Path) -> TrainingCrops:
@@ -180,7 +110,7 @@ def _train(cfg: Any, root: Path) -> TrainingCrops:
     if data.SELECT_DATA:
         records = _require_people(select_consistent(records), source)
     return TrainingCrops(
-        records, images, codec, source.skeleton, _augmentation(data), data.COLOR_RGB, cfg.SEED,
+        records, images, codec, source.skeleton, augmentation_of(data), data.COLOR_RGB, cfg.SEED,
         source.content["categories"],
     )  # fmt: skip
 
@@ -194,7 +124,7 @@ def _test(cfg: Any, root: Path) -> TestCrops:
         raise DataError(f"{path}: no annotated boxes in {data.TEST_SET}; set TEST.USE_GT_BBOX False, BOTH_BOXES False")
     if cfg.TEST.USE_GT_BBOX:
         records = _annotated(cfg, source, codec)
-        boxes = _named("ground truth", records, path)
+        boxes = named_boxes("ground truth", records, path)
     else:
         records, boxes = _detected(cfg, source, codec)
     if data.SKELETON == "file":
@@ -240,7 +170,7 @@ def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
 
 def _annotated(cfg: Any, source: _Source, codec: Codec) -> Records:
     people = coco.annotated_people(
-        source.content, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), codec.inclusive_boxes, codec.box_extension,
+        source.content, cfg.MODEL.NUM_JOINTS, aspect_ratio_of(cfg), codec.inclusive_boxes, codec.box_extension,
         source.category_ids,
     )  # fmt: skip
     return _require_people(people, source)
@@ -262,16 +192,7 @@ def _detected(cfg: Any, source: _Source, codec: Codec) -> tuple[Records, str]:
     path = data_path(cfg, cfg.TEST.COCO_BBOX_FILE)
     detections = coco.read_json(path, "set TEST.COCO_BBOX_FILE to your detections, or TEST.USE_GT_BBOX True")
     records = coco.detected_people(
-        source.content, detections, path, cfg.MODEL.NUM_JOINTS, _aspect_ratio(cfg), cfg.TEST.IMAGE_THRE,
+        source.content, detections, path, cfg.MODEL.NUM_JOINTS, aspect_ratio_of(cfg), cfg.TEST.IMAGE_THRE,
         codec.inclusive_boxes, codec.box_extension, source.category_ids,
     )  # fmt: skip
-    return records, _named("detections", records, path)
-
-
-def _named(kind: str, records: Records, path: Path) -> str:
-    return f"{kind}, {len(records)} boxes of {path} (SHA-256 {file_sha256(path)})"
-
-
-def _aspect_ratio(cfg: Any) -> float:
-    width, height = cfg.MODEL.IMAGE_SIZE
-    return width / height
+    return records, named_boxes("detections", records, path)
