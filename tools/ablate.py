@@ -78,7 +78,7 @@ def write_tables(
     trainings: list[Training],
     out: Path,
     seconds: float,
-    title: str = "Ablations on toy people",
+    title: str,
 ) -> None:
     """OUT.md and OUT.json: means, spreads, verdicts; the JSON with every single score."""
     found = finished_scores(trainings)
