@@ -21,7 +21,7 @@ class Perturbation:
         colour: each channel's factor is 1 +- this; saturation falls by up to twice this.
         noise: largest standard deviation of the noise, of the range 0 to 1.
         blur: largest standard deviation of the blur, px; every second image keeps its sharpness.
-        patches: erased rectangles an image, each filled with noise around a colour.
+        patches: erased rectangles an image, each filled with one colour.
     """
 
     contrast: float = 0.0
@@ -77,7 +77,7 @@ def blurred(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _erase(images: Tensor) -> Tensor:
-    """One rectangle of each image, 5% to 30% of its sides, becomes noise around a random colour."""
+    """One rectangle of each image, 5% to 30% of its sides, takes a random colour."""
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device).view(1, 1, -1, 1) / height
     columns = torch.arange(width, device=images.device).view(1, 1, 1, -1) / width
@@ -85,5 +85,4 @@ def _erase(images: Tensor) -> Tensor:
     for place in (rows, columns):
         middle, half = _uniform(images, 0, 1), _uniform(images, 0.025, 0.15)
         inside = inside & ((place - middle).abs() < half)
-    filling = _uniform(images, 0, 1, channels=3) + 0.1 * torch.randn_like(images)
-    return torch.where(inside, filling, images)
+    return torch.where(inside, _uniform(images, 0, 1, channels=3), images)

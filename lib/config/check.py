@@ -298,6 +298,11 @@ def _adapt(cfg: Any) -> list[str]:
     found += [f"{key} is {_lookup(cfg, key)}; expected 0 to 1" for key in SHARES if not 0 <= _lookup(cfg, key) <= 1]
     if method and not cfg.TARGET.DATASET:
         found.append(f"ADAPT.METHOD is {method}, but there is no TARGET to adapt to; name one, e.g. TARGET.ROOT")
+    if cfg.TARGET.PROB_HALF_BODY > 0 and method != "supervised":
+        found.append(
+            f"TARGET.PROB_HALF_BODY is {cfg.TARGET.PROB_HALF_BODY}, but half bodies are cropped by labels, which "
+            "TARGET has none of; leave it out"
+        )
     if cfg.HUMANS.DATASET and method not in ("wscda", "pplo"):
         found.append(f"HUMANS is read by ADAPT.METHOD wscda and pplo, not by {method!r}; leave the section out")
     if method in ("wscda", "pplo"):

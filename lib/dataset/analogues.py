@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..utils.sides import side_and_part
 from .joints import TrainingCrops
 from .records import DataError, Records
 from .skeletons import Skeleton
 
-# An animal's keypoint -> COCO's, without left and right. Elbows of QUADRUPED are where the legs leave the body.
+# An animal's part (utils.sides) -> the human one: limbs by their order from the body, so hooves are hands and feet.
+# Front elbows of QUADRUPED lie where the legs leave the body and have no counterpart beside its shoulders.
 ANALOGUES = {
-    "chin": "nose", "front_hoof": "wrist", "front_paw": "wrist", "back_hoof": "ankle", "back_paw": "ankle",
-    "front_knee": "elbow", "back_knee": "knee", "back_elbow": "hip",
+    "chin": "nose", "fronthoof": "wrist", "frontpaw": "wrist", "fpaw": "wrist", "backhoof": "ankle",
+    "backpaw": "ankle", "bpaw": "ankle", "frontknee": "elbow", "fknee": "elbow", "felbow": "shoulder",
+    "backknee": "knee", "bknee": "knee", "backelbow": "hip", "belbow": "hip", "earbase": "ear",
 }  # fmt: skip
 
 
@@ -40,15 +43,9 @@ def people_as(crops: TrainingCrops, skeleton: Skeleton) -> TrainingCrops:
 
 def counterparts(people: Skeleton, animals: Skeleton) -> np.ndarray:
     """(K,) index of the human keypoint that stands for each keypoint of `animals`, -1 for none."""
-    index = {name: number for number, name in enumerate(people.names)}
-    return np.array([index.get(name, index.get(_human_name(name), -1)) for name in animals.names])
-
-
-def _human_name(name: str) -> str:
-    side, _, part = name.partition("_")
-    if side in ("left", "right"):
-        return f"{side}_{ANALOGUES.get(part, part)}"
-    return ANALOGUES.get(name, name)
+    index = {side_and_part(name): number for number, name in enumerate(people.names)}
+    wanted = [side_and_part(name) for name in animals.names]
+    return np.array([index.get((side, part), index.get((side, ANALOGUES.get(part, "")), -1)) for side, part in wanted])
 
 
 def reordered(records: Records, order: np.ndarray) -> Records:

@@ -11,7 +11,7 @@ from heatpose.dataset import build_dataset, doctor, synthetic_animals
 from heatpose.dataset.records import DataError
 from heatpose.dataset.skeletons import QUADRUPED
 
-EXPERIMENT = "experiments/animals/tigdog/base.yaml"
+EXPERIMENT = "experiments/animals/ccssl/tigdog.yaml"
 COUNTS = {"horse": 11, "tiger": 5}
 UNSEEN = ("horse", 2)  # no keypoint of this image is visible
 

@@ -15,7 +15,7 @@ from heatpose.dataset import build_dataset, doctor, tigdog
 from heatpose.dataset.records import DataError
 from heatpose.dataset.skeletons import QUADRUPED
 
-EXPERIMENT = "experiments/animals/tigdog/base.yaml"
+EXPERIMENT = "experiments/animals/ccssl/tigdog.yaml"
 NECK = 18
 # Shots 7 and 3 come in this order, shot 5 has no landmarks, and frames 9 and 10 belong to no shot.
 RANGES = {"horse": [[7, 1, 4], [5, 5, 8], [3, 11, 13]], "tiger": [[3, 1, 2], [8, 3, 5]]}
