@@ -9,6 +9,7 @@ from typing import Any
 
 from ..utils.registry import Registry
 from .base import Codec
+from .ccssl import CcsslCodec
 from .dark import DarkCodec
 from .gaussian import GaussianCodec
 from .grmi import GrmiCodec
@@ -19,8 +20,10 @@ from .udp import UdpCodec, UdpOffsetCodec
 CODECS = Registry("codec")
 CLASSES: dict[str, type[Codec]] = {
     each.name: each
-    for each in (DarkCodec, GaussianCodec, GrmiCodec, MegviiCodec, SoftArgmaxCodec, UdpCodec, UdpOffsetCodec)
-}
+    for each in (
+        CcsslCodec, DarkCodec, GaussianCodec, GrmiCodec, MegviiCodec, SoftArgmaxCodec, UdpCodec, UdpOffsetCodec,
+    )
+}  # fmt: skip
 
 # LOSS.USE_DIFFERENT_JOINTS_WEIGHT: wrists and ankles 1.5, elbows and knees 1.2, by the number of joints
 JOINT_WEIGHTS = {
@@ -82,6 +85,11 @@ def _udp_offset(cfg: Any) -> Codec:
 @CODECS.register("grmi")
 def _grmi(cfg: Any) -> Codec:
     return GrmiCodec(**_common(cfg), radius=cfg.LOSS.DISK_RADIUS, vote_upsampling=cfg.TEST.VOTE_UPSAMPLING)
+
+
+@CODECS.register("ccssl")
+def _ccssl(cfg: Any) -> Codec:
+    return CcsslCodec(**_common(cfg), sigma=cfg.MODEL.SIGMA, target_shape=cfg.MODEL.TARGET_SHAPE)
 
 
 def _standard(cfg: Any) -> dict[str, Any]:

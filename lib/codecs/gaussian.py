@@ -76,11 +76,11 @@ class GaussianCodec(Codec):
         return (keypoints_heatmap - middle) * stride_image + center[:, None]
 
 
-def quarter_shift(heatmaps: Tensor, keypoints: Tensor) -> Tensor:
+def quarter_shift(heatmaps: Tensor, keypoints: Tensor, above: int = 1) -> Tensor:
     """Keypoints (B,K,2), heatmap px, moved by 0.25 px in x and in y toward the higher of the two neighbours.
 
-    Only where both coordinates of the pixel are above 1 and below size - 1: column and row 1 are left out as in the
-    originals. Equal neighbours do not move.
+    Only where both coordinates of the pixel are above `above` and below size - 1: column and row 1 are left out as in
+    the originals. Equal neighbours do not move.
 
     >>> heatmap = torch.tensor([[0.0] * 6] * 2 + [[0, 0, 1, 2, 0, 0]] + [[0.0] * 6] * 3).view(1, 1, 6, 6)
     >>> quarter_shift(heatmap, torch.tensor([[[3.0, 2.0]]]))
@@ -88,7 +88,7 @@ def quarter_shift(heatmaps: Tensor, keypoints: Tensor) -> Tensor:
     """
     pixels = torch.floor(keypoints + 0.5)
     last = constant((heatmaps.shape[3] - 1, heatmaps.shape[2] - 1), pixels)
-    inner = ((pixels > 1) & (pixels < last)).all(dim=-1, keepdim=True)
+    inner = ((pixels > above) & (pixels < last)).all(dim=-1, keepdim=True)
     around = gather_windows(heatmaps, pixels, 1, "replicate")
     slope = torch.stack((around[..., 1, 2] - around[..., 1, 0], around[..., 2, 1] - around[..., 0, 1]), dim=-1)
     return keypoints + torch.where(inner, torch.sign(slope) * 0.25, 0.0)

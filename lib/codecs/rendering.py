@@ -1,4 +1,4 @@
-"""Gaussian maps of a whole batch: the product of a profile along x and one along y."""
+"""Maps of a whole batch: Gaussians, the product of a profile along x and one along y, and Cauchy bells."""
 
 import torch
 from torch import Tensor
@@ -45,12 +45,40 @@ def gaussian_maps(
     """
     profiles = []
     for axis, length in enumerate(size):
-        pixels = torch.arange(length, device=mean.device, dtype=mean.dtype)
-        profile = torch.exp(-((pixels - mean[..., axis, None]) ** 2) / (2 * sigma**2))  # (...,length)
-        kept = drawn[..., None]
-        if middle is not None:
-            first, end = window(middle[..., axis, None], sigma)
-            kept = kept & (pixels >= first) & (pixels < end)
+        squares, kept = _along(mean, axis, length, drawn, middle, sigma)
+        profile = torch.exp(-squares / (2 * sigma**2))
         profiles.append(torch.where(kept, profile, 0.0).float())  # where, not a product: hidden joints may be NaN
     along_x, along_y = profiles
     return along_y[..., :, None] * along_x[..., None, :]  # (...,h,w)
+
+
+def cauchy_maps(
+    mean: Tensor, sigma: float, size: tuple[int, int], drawn: Tensor, middle: Tensor | None = None
+) -> Tensor:
+    """Maps (...,h,w) float32 of sigma / (r^2 + sigma^2)^1.5, r the distance from `mean`, with maximum 1 / sigma^2.
+
+    The bell is that of a Cauchy distribution in the plane, but for a factor. The arguments are those of
+    `gaussian_maps`.
+
+    >>> cauchy_maps(torch.tensor([1.0, 0.0]), 1.0, (3, 2), torch.tensor(True)).round(decimals=2)
+    tensor([[0.3500, 1.0000, 0.3500],
+            [0.1900, 0.3500, 0.1900]])
+    """
+    (squares_x, kept_x), (squares_y, kept_y) = (
+        _along(mean, axis, length, drawn, middle, sigma) for axis, length in enumerate(size)
+    )
+    squares = squares_y[..., :, None] + squares_x[..., None, :]  # (...,h,w)
+    bell = sigma / (squares + sigma**2) ** 1.5
+    return torch.where(kept_y[..., :, None] & kept_x[..., None, :], bell, 0.0).float()
+
+
+def _along(
+    mean: Tensor, axis: int, length: int, drawn: Tensor, middle: Tensor | None, sigma: float
+) -> tuple[Tensor, Tensor]:
+    """Squared distances from `mean` along one axis, and the mask of what is drawn there, both (...,length)."""
+    pixels = torch.arange(length, device=mean.device, dtype=mean.dtype)
+    kept = drawn[..., None].expand(*mean.shape[:-1], length)
+    if middle is not None:
+        first, end = window(middle[..., axis, None], sigma)
+        kept = kept & (pixels >= first) & (pixels < end)
+    return (pixels - mean[..., axis, None]) ** 2, kept

@@ -35,6 +35,7 @@ CHOICES = {
     "TEST.NMS": ("oks", "box"),
     "TEST.RESCORE": ("box_times_keypoints", "keypoints"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),
+    "MODEL.TARGET_SHAPE": ("gaussian", "cauchy"),
 }
 POSITIVE = (
     "MODEL.NUM_JOINTS", "MODEL.SIGMA", "TRAIN.BATCH_SIZE_PER_GPU", "TEST.BATCH_SIZE_PER_GPU", "TRAIN.LR",

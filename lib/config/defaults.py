@@ -49,11 +49,12 @@ DEFAULTS: dict[str, Any] = {
     },
     "MODEL": {
         "NAME": "pose_hrnet",  # architecture: pose_resnet, pose_hrnet, lpn, hourglass, mspn, grmi_resnet
-        "CODEC": "gaussian",  # keypoints <-> heatmaps: gaussian, dark, udp, udp_offset, soft_argmax, megvii, grmi
+        "CODEC": "gaussian",  # keypoints <-> maps: gaussian, dark, udp, udp_offset, soft_argmax, megvii, grmi, ccssl
         "NUM_JOINTS": 17,  # keypoints of the skeleton
         "IMAGE_SIZE": [192, 256],  # network input, (width, height) in px
         "HEATMAP_SIZE": [48, 64],  # network output, (width, height) in px
         "SIGMA": 2.0,  # standard deviation of the target Gaussian, heatmap px
+        "TARGET_SHAPE": "gaussian",  # codec ccssl: gaussian or cauchy, the bell around a keypoint
         "PIXEL_MEAN": [0.485, 0.456, 0.406],  # of the input's channels, in its order (see COLOR_RGB), from 0 to 1
         "PIXEL_STD": [0.229, 0.224, 0.225],  # their standard deviations
         "INIT_WEIGHTS": True,  # initialise as the papers' code does and load PRETRAINED; otherwise PyTorch's defaults

@@ -25,6 +25,7 @@ SIMPLE_BASELINES_DEFAULTS = {"TEST.POST_PROCESS": True, "TEST.SHIFT_HEATMAP": Tr
 READ_BY_CODEC = {
     "TEST.BETA": ("soft_argmax",), "TEST.BIAS": ("soft_argmax",), "TEST.BLUR_KERNEL": ("dark", "megvii"),
     "LOSS.KPD": ("udp_offset",), "LOSS.DISK_RADIUS": ("grmi",), "TEST.VOTE_UPSAMPLING": ("grmi",),
+    "MODEL.TARGET_SHAPE": ("ccssl",),
 }  # fmt: skip
 # In every file of the forks with these values, and read by none of their programs.
 UNREAD = {"TEST.NMS_THRE": 1.0, "TEST.BBOX_THRE": 1.0, "TRAIN.GAMMA1": 0.99, "TRAIN.GAMMA2": 0.0}
@@ -133,9 +134,9 @@ def _differences(cfg: dict[str, Any]) -> list[str]:
     """What the file asks for and heatpose does otherwise, on purpose."""
     model, test = cfg["MODEL"], cfg["TEST"]
     codec, notes = model["CODEC"], []
-    if test["SHIFT_HEATMAP"] and codec in ("dark", "udp", "udp_offset", "megvii", "grmi"):
+    if test["SHIFT_HEATMAP"] and codec in ("dark", "udp", "udp_offset", "megvii", "grmi", "ccssl"):
         notes.append(f"TEST.SHIFT_HEATMAP is not read by codec {codec}, which its paper decodes without it")
-    if not test["POST_PROCESS"] and codec in ("dark", "udp_offset", "megvii"):
+    if not test["POST_PROCESS"] and codec in ("dark", "udp_offset", "megvii", "ccssl"):
         notes.append(f"TEST.POST_PROCESS False is not read by codec {codec}: it always refines, as in its paper's code")
     if model["NAME"] == "hourglass" and codec == "dark" and max(model["IMAGE_SIZE"]) > 128:
         notes.append("DarkPose's own hourglass stops at this size; here the upsampling takes the size of the shortcut")

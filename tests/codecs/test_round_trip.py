@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatpose.codecs import CODECS, JOINT_WEIGHTS, build_codec, channels_per_joint
+from heatpose.codecs.ccssl import CcsslCodec
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.gaussian import GaussianCodec
 from heatpose.codecs.grmi import GrmiCodec
@@ -20,7 +21,8 @@ from heatpose.config.defaults import DEFAULTS
 
 SIZE, HEATMAP = (192, 256), (48, 64)
 ALIGNED = [DarkCodec, UdpCodec, UdpOffsetCodec, GrmiCodec]
-CODEC_CLASSES = [GaussianCodec, SoftArgmaxCodec, MegviiCodec, *ALIGNED]
+SUB_PIXEL = [GaussianCodec, SoftArgmaxCodec, MegviiCodec, *ALIGNED]  # image coordinates need not be whole
+CODEC_CLASSES = [CcsslCodec, *SUB_PIXEL]
 
 
 def build(name, **changes):
@@ -79,6 +81,8 @@ def test_the_configuration_reaches_the_codecs():
     assert build("udp_offset", LOSS__KPD=3.5).kpd == 3.5
     megvii = build("megvii", TEST__BLUR_KERNEL=9, TEST__SHIFT_RATIOS=[0.25, 0.125], DATASET__BOX_EXTENSION=[0.1, 0.2])
     assert (len(megvii.kernel), megvii.shift_ratios, megvii.box_extension) == (9, (0.25, 0.125), (0.1, 0.2))
+    ccssl = build("ccssl", MODEL__SIGMA=3.0, MODEL__TARGET_SHAPE="cauchy")
+    assert (ccssl.sigma, ccssl.target_shape) == (3.0, "cauchy")
     grmi = build("grmi", LOSS__DISK_RADIUS=382.0, TEST__VOTE_UPSAMPLING=4)
     assert (grmi.disk_radius[0], grmi.vote_upsampling) == (94.0, 4)
     soft = build("soft_argmax", TEST__BETA=100.0, TEST__BIAS=0.25)
@@ -113,6 +117,7 @@ def test_joint_weights_of_an_unknown_skeleton_are_an_error():
         (GaussianCodec(SIZE, HEATMAP, 400), 0.5),
         (GaussianCodec(SIZE, HEATMAP, 400, post_process=False), 0.5),
         (SoftArgmaxCodec(SIZE, HEATMAP, 400), 0.5),
+        (CcsslCodec(SIZE, HEATMAP, 400), 0.5),
         # Half a pixel of rounding; all neighbours are equally high, so that the shift always points up.
         (MegviiCodec(SIZE, HEATMAP, 400), 0.75),
         (MegviiCodec(SIZE, HEATMAP, 400, shift_ratios=()), 0.5),
@@ -158,7 +163,7 @@ def test_udp_is_exact_but_for_its_blur(sigma):
     x=st.floats(0, 600),
     y=st.floats(0, 400),
     width=st.floats(60, 500),
-    codec=st.sampled_from([c(SIZE, HEATMAP, 17) for c in CODEC_CLASSES]),
+    codec=st.sampled_from([c(SIZE, HEATMAP, 17) for c in SUB_PIXEL]),
 )
 def test_keypoints_go_from_the_image_to_the_heatmap_and_back(x, y, width, codec):
     """Crop, stride and the way back belong to one convention: mixing two is off by up to a heatmap pixel."""
