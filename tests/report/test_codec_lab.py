@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from heatpose.codecs.ccssl import CcsslCodec
 from heatpose.codecs.dark import DarkCodec
 from heatpose.codecs.gaussian import GaussianCodec
 from heatpose.codecs.grmi import GrmiCodec
@@ -21,6 +22,7 @@ SETTINGS = {
     UdpCodec: ("post_process",),
     DarkCodec: (),
     UdpOffsetCodec: (),
+    CcsslCodec: (),
 }
 SIZE = (96, 128)
 
@@ -89,6 +91,18 @@ def test_sub_pixel_codecs_lose_nothing():
     report = look(UdpCodec)
     assert number(report, "target", post_process=True) < 1e-3
     assert number(report, "target", post_process=False) == pytest.approx(1 / 4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("stride", "target", "ideal"), [(2, 1 / 4, 1 / 4), (3, 5 / 18, 7 / 36), (4, 1 / 4, 1 / 8)])
+@pytest.mark.parametrize("target_shape", ["gaussian", "cauchy"])
+def test_cutting_off_to_whole_image_pixels_costs_what_the_stride_says(stride, target, ideal, target_shape):
+    report = look(CcsslCodec, stride, (16 * stride, 16 * stride), target_shape=target_shape)
+    assert number(report, "target") == pytest.approx(target, abs=1e-3)
+    assert number(report, "ideal") == pytest.approx(ideal, abs=1e-3)
+    assert number(report, "flipped") == pytest.approx(1 / stride, abs=1e-3)
+    assert number(report, "averaged") == pytest.approx(1 / (2 * stride), abs=1e-3)
+    assert all(each.closed_form is not None for each in report.measurements)
+    assert not any(each.deviates for each in report.measurements)
 
 
 def test_udp_s_offsets_lose_a_hundredth_to_the_blur_unless_the_disk_is_larger():

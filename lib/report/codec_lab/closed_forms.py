@@ -8,15 +8,22 @@ neighbour, along one axis only: of the distances a >= b in the two axes, a becom
 of mean 1/6, which is 7/48 per axis. In its own target the first of four equal neighbours is the upper one: x keeps 1/4,
 y gets E|m - R(m) + 1/4| = 5/16, which is 9/32 per axis.
 
+Cutting off. CC-SSL's target stands at floor(m) and half a pixel is added, which leaves 1/4 as rounding does; a quarter
+px to either side of it, where the neighbours tell, 1/8. The image coordinate is cut off once more: at stride s, an
+input px being an image px here, m + 1/2 becomes floor(s (m + 1/2)) / s. That costs nothing at strides 4 and 8, and at
+stride 2 half of what the quarter px had gained: the places 1/4 and 3/4 become 0 and 1/2, and 1/4 is left.
+
 Flip. Mirroring the crop takes x to W - 1 - x, mirroring the map takes u to w - 1 - u. With u = x / s, s = W / w, both
 together take u to w - 1 - (W - 1 - x) / s = u - (s - 1) / s, which is too far left; one px to the right makes it
 u + 1 / s. Between outermost pixels, u = x (w - 1) / (W - 1), they take u to itself; also in DarkPose's code, which
 keeps middles, u = (x - (W - 1) / 2) r + (w - 1) / 2, whatever r is. The mean of two equal Gaussians is symmetric about
 the middle between them: averaging halves the displacement. MSPN's pixel i stands for the cell from i to i + 1, so that
-u = x / s - 1/2 and the same sum gives u + 1 / s without any shift.
+u = x / s - 1/2 and the same sum gives u + 1 / s without any shift; so does CC-SSL's.
 
 A new codec gets its closed forms here; without, its numbers are shown alone.
 """
+
+import math
 
 TOLERANCE = 1e-3  # heatmap px
 
@@ -36,18 +43,33 @@ IDEAL = {**TARGET, "gaussian": (ROUNDING, QUARTER_SHIFT), "megvii": (7 / 48, 7 /
 del IDEAL["soft_argmax"]  # the expectation under a softmax of a Gaussian has no closed form
 
 WIDTH_RATIO = ("gaussian", "soft_argmax")  # u = x / s
-CELLS = ("megvii",)  # u = x / s - 1/2
+CELLS = ("megvii", "ccssl")  # u = x / s - 1/2
 OUTERMOST_PIXELS = ("dark", "udp", "udp_offset", "grmi")  # u = x (w - 1) / (W - 1)
 
 
-def decoding_error(codec: str, ideal: bool, post_process: bool) -> float | None:
+# Where CC-SSL's decoder places a keypoint in its pixel, from 0 to 1, over equal parts of it in order
+CUT_OFF = {True: (1 / 4, 3 / 4), False: (1 / 2,)}  # by whether the map is ideal
+
+
+def decoding_error(codec: str, stride: int, ideal: bool, post_process: bool) -> float | None:
     """E|error| of a codec's decoder on its own targets or on ideal maps; None where no closed form is known.
 
-    >>> decoding_error("gaussian", ideal=True, post_process=True)
+    >>> decoding_error("gaussian", 4, ideal=True, post_process=True)
     0.125
+    >>> [decoding_error("ccssl", stride, ideal=True, post_process=True) for stride in (2, 4)]
+    [0.25, 0.125]
     """
+    if codec == "ccssl":
+        places = CUT_OFF[ideal]
+        parts = [(math.floor(stride * place) / stride, number / len(places)) for number, place in enumerate(places)]
+        return sum(_distance(place, start, start + 1 / len(places)) for place, start in parts)
     errors = (IDEAL if ideal else TARGET).get(codec)
     return errors[post_process] if errors else None
+
+
+def _distance(place: float, start: float, end: float) -> float:
+    """The integral of |m - place| from start to end."""
+    return ((end - place) * abs(end - place) - (start - place) * abs(start - place)) / 2
 
 
 def flip_misalignment(codec: str, stride: float, shift_heatmap: bool, averaged: bool) -> float | None:

@@ -129,7 +129,7 @@ def _measure(build: Build, name: str, geometry: Geometry) -> tuple[list[Measurem
         for quantity in ("target", "ideal") if bench.quantises else ("target",):
             errors = bench.errors(bench.target) if quantity == "target" else bench.ideal_errors
             maps[case, quantity] = errors
-            theory = decoding_error(name, quantity == "ideal", post_process is not False)
+            theory = decoding_error(name, geometry.stride, quantity == "ideal", post_process is not False)
             input_px, largest = _mean(errors * bench.unit[:, 0]), errors.abs().max().item()
             bias_x, bias_y = errors.mean(dim=(0, 1)).tolist()
             measurements.append(Measurement(case, quantity, _mean(errors), theory, input_px, largest, (bias_x, bias_y)))
