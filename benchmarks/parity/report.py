@@ -10,7 +10,7 @@ import torch
 
 from heatpose.report.tables import markdown_table
 
-from . import crops, decode, geometry, losses, networks, published, scores, targets, whole_runs
+from . import ccssl, crops, decode, geometry, losses, networks, published, scores, targets, whole_runs
 from .harness import Comparison, ReferenceFile, References
 
 FORKS = ("sb", "hrnet", "lpn", "dark", "udp", "mspn", "animals", "published")
@@ -41,8 +41,8 @@ LINKS = {
 
 
 def is_compared(file: ReferenceFile) -> bool:
-    """Whether heatpose has what the file is about: of CC-SSL the network."""
-    return file.name == "models_animals" if file.fork == "animals" else file.fork in FORKS
+    """Whether heatpose has what the file is about."""
+    return file.fork in FORKS
 
 
 def run(
@@ -62,7 +62,9 @@ def run(
         if name.startswith(("crops_", "e2e_")) and not crops.made_by_this_opencv(file):
             continue
         link = name.split("_")[0]
-        if link == "geometry":
+        if file.fork == "animals" and link != "models":
+            ccssl.compare(file)
+        elif link == "geometry":
             geometry.compare(file)
         elif link == "targets":
             targets.compare(file)

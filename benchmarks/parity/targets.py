@@ -41,7 +41,7 @@ def _render(file: ReferenceFile, entry: str, codec: Codec) -> tuple[np.ndarray, 
 
 def _maps(file: ReferenceFile, entry: str, codec: Codec, dense: bool = False) -> None:
     maps, weight = _render(file, entry.split("/")[0], codec)
-    _statistics(file, entry, maps, weight, dense)
+    compare_maps(file, entry, maps, weight, dense)
 
 
 def _mspn(file: ReferenceFile, entry: str, codec: MegviiCodec) -> None:
@@ -50,10 +50,11 @@ def _mspn(file: ReferenceFile, entry: str, codec: MegviiCodec) -> None:
     targets, weight = codec.training_targets(joints, visible[..., 0])
     file.compare(f"{entry}/valid", weight)
     for kernel, target in zip(KERNELS, targets, strict=True):
-        _statistics(file, f"{entry}/k{kernel}", target.double().numpy(), weight.numpy())
+        compare_maps(file, f"{entry}/k{kernel}", target.double().numpy(), weight.numpy())
 
 
-def _statistics(file: ReferenceFile, entry: str, maps: np.ndarray, weight: np.ndarray, dense: bool = False) -> None:
+def compare_maps(file: ReferenceFile, entry: str, maps: np.ndarray, weight: np.ndarray, dense: bool = False) -> None:
+    """The maps (B,K,h,w) of a reference, their sums, moments and maxima, and the weight (B,K,1)."""
     file.compare(f"{entry}/target_weight", weight)
     for name in file.outputs():
         if name.startswith(f"{entry}/target_first"):
