@@ -144,7 +144,7 @@ def _accuracy(file: ReferenceFile) -> None:
         file.compare(f"acc/{case}/acc", shares)
         apart = np.linalg.norm(predicted - truth[:, wanted], axis=2) / (SIDE / 10)
         file.compare(f"acc/{case}/dists", np.where(valid, apart, -1).T)
-    file.leave_out("acc/calc_metrics", "neither its code nor the references say of which distances it is the area")
+    file.leave_out("acc/calc_metrics", "the references do not say of which distances it is the area")
 
 
 def _counted_from_1(heatmaps: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ y gets E|m - R(m) + 1/4| = 5/16, which is 9/32 per axis.
 
 Cutting off. CC-SSL's target stands at floor(m) and half a pixel is added, which leaves 1/4 as rounding does; a quarter
 px to either side of it, where the neighbours tell, 1/8. The image coordinate is cut off once more: at stride s, an
-input px being an image px here, m + 1/2 becomes floor(s (m + 1/2)) / s. That costs nothing at strides 4 and 8, and at
-stride 2 half of what the quarter px had gained: the places 1/4 and 3/4 become 0 and 1/2, and 1/4 is left.
+input px being an image px here, a place p in the pixel, from 0 to 1, becomes floor(s p) / s. That costs nothing at
+strides 4 and 8; at stride 2 the places 1/4 and 3/4 become 0 and 1/2, which leaves 1/4 once more.
 
 Flip. Mirroring the crop takes x to W - 1 - x, mirroring the map takes u to w - 1 - u. With u = x / s, s = W / w, both
 together take u to w - 1 - (W - 1 - x) / s = u - (s - 1) / s, which is too far left; one px to the right makes it
