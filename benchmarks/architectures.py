@@ -89,7 +89,7 @@ def read_published() -> dict[str, dict[str, str]]:
 def find_networks(published: Mapping[str, Any], only: str = "") -> list[Network]:
     """The networks of all experiments but the toys, and of changed ones in `published`, in the order of their names."""
     files = [path.relative_to(EXPERIMENTS).with_suffix("").as_posix() for path in EXPERIMENTS.rglob("*.yaml")]
-    names = {name for name in files if not name.startswith("toy/") and not name.endswith("/base")} | set(published)
+    names = {name for name in files if "toy" not in name.split("/") and not name.endswith("/base")} | set(published)
     found: dict[str, Network] = {}
     for name in sorted(names):
         if name.startswith(only):

@@ -9,7 +9,7 @@ from heatpose.config import ConfigError
 from heatpose.config.ablation import NOT_FOR_SCORES, NOT_FOR_WEIGHTS, Cell, fingerprint, load_ablation
 from heatpose.config.defaults import DEFAULTS
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "toy" / "ablation"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 CONTENT = {
     "BASE": "base.yaml",
     "SEEDS": [0, 1],
@@ -40,7 +40,7 @@ def message(path):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.rglob("ablation/*.yaml")), ids=lambda path: path.stem)
 def test_every_set_of_the_repository_is_read_and_its_configurations_resolve(path):
     ablation = load_ablation(path)
     assert len(ablation.seeds) == 3
@@ -72,9 +72,20 @@ def test_without_ways_of_scoring_a_variant_is_a_row(write):
     assert [str(cell) for cell in ablation.cells] == ["gaussian", "udp"]
 
 
+def test_a_variant_may_be_another_experiment(write, tmp_path):
+    (tmp_path / "other.yaml").write_text("TRAIN: {LR: 0.5, WD: 0.25}\n")
+    train = {"gaussian": {}, "other": {"BASE": "other.yaml", "TRAIN.WD": 0.125}}
+    ablation = load_ablation(write(TRAIN=train, CLAIMS=[]))
+    rates = {name: ablation.training_config(name, 0, {}).TRAIN for name in train}
+    assert (rates["gaussian"].LR, rates["other"].LR, rates["other"].WD) == (0.01, 0.5, 0.125)
+    assert ablation.scoring_config(Cell("other", "flip"), 0, {}).TRAIN.LR == 0.5
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
+        ({"TRAIN": {"a": {"BASE": 3}}, "CLAIMS": []}, ["TRAIN a", "path of their experiment"]),
+        ({"TEST": {"a": {"BASE": "other.yaml"}}, "CLAIMS": []}, ["TEST a", "variants of TRAIN"]),
         ({"SEED": [0]}, ["unknown key SEED", "did you mean 'SEEDS'"]),
         ({"TRAIN": None}, ["TRAIN", "not given"]),
         ({"SEEDS": 3}, ["SEEDS is 3", "[0, 1, 2]"]),
