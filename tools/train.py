@@ -103,6 +103,9 @@ def build_others(cfg: Any, dataset: Any) -> dict[str, Any]:
     others = {}
     if cfg.ADAPT.METHOD:
         others["target"] = build_dataset(domain_config(cfg, "TARGET"), "train")
+        if others["target"].skeleton.names != dataset.skeleton.names:
+            theirs, ours = (", ".join(each.skeleton.names) for each in (others["target"], dataset))
+            raise ValueError(f"TARGET has the keypoints {theirs}, DATASET {ours}; adaptation needs the same in both")
     if cfg.HUMANS.DATASET:
         others["humans"] = build_people(cfg, dataset.skeleton)
     for name, crops in others.items():

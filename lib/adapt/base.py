@@ -88,14 +88,14 @@ def split(output: Any, counts: list[int]) -> list[Any]:
 class LabelRounds:
     """Rounds of pseudo-labels, shared by the methods that train on them.
 
-    Every `every` epochs from `begin` on the labels are predicted anew.
+    Every `every` epochs from `begin` on the labels are predicted anew, and once at least in a run that begins later.
     """
 
     def __init__(self, labels: PseudoLabels, predictor: Predictor, begin: int, every: int):
         self.labels, self.predictor, self.begin, self.every = labels, predictor, begin, every
 
     def is_due(self, epoch: int) -> bool:
-        return epoch >= self.begin and (epoch - self.begin) % self.every == 0
+        return epoch >= self.begin and ((epoch - self.begin) % self.every == 0 or not self.labels.predicted)
 
     def loss(self, labelled: Any, output: Any, batch: Mapping[str, Any]) -> Tensor:
         """The labelled crops' loss with the labels that are kept in the place of the truth."""

@@ -5,6 +5,7 @@ heatmaps are taken to the student's view. The teacher is what is scored.
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,7 +81,7 @@ class MeanTeacher(Adaptation):
 
     def _ramp(self) -> float:
         done = min((self.epoch - self.begin + 1) / self.rampup, 1.0) if self.rampup else 1.0
-        return float(torch.exp(torch.tensor(-5.0 * (1 - done) ** 2)))
+        return math.exp(-5.0 * (1 - done) ** 2)
 
     def end_step(self, model: nn.Module) -> None:
         self.steps += 1

@@ -116,10 +116,11 @@ class PseudoLabels:
         self.confidence = torch.zeros(len(truth), joints, device=device)
         self.kept = torch.zeros(len(truth), joints, dtype=torch.bool, device=device)
         self.threshold = float("inf")
+        self.predicted = False
 
     def set(self, keypoints: Tensor, confidence: Tensor) -> None:
         """New labels; none is kept before `keep`."""
-        self.keypoints, self.confidence = keypoints, confidence
+        self.keypoints, self.confidence, self.predicted = keypoints, confidence, True
         self.kept = torch.zeros_like(self.kept)
 
     def keep(self, threshold: float) -> None:
@@ -162,10 +163,10 @@ class PseudoLabels:
         return float(100 * (np.nan_to_num(shares) * counted.sum(axis=0)).sum() / counted.sum())
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("keypoints", "confidence", "kept", "threshold")}
+        return {name: getattr(self, name) for name in ("keypoints", "confidence", "kept", "threshold", "predicted")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         device = self.keypoints.device
         for name in ("keypoints", "confidence", "kept"):
             setattr(self, name, state[name].to(device))
-        self.threshold = float(state["threshold"])
+        self.threshold, self.predicted = float(state["threshold"]), bool(state["predicted"])

@@ -164,6 +164,9 @@ class WSCDA(Adaptation):
     def _domain_loss(self, model: Any, counts: list[int]) -> Tensor:
         features = reverse_gradient(model.adaptation.seen, abs(self.alpha))
         model.adaptation.seen = None
-        rows = [count * [pair] for count, pair in zip(counts, [(1.0, 0.0), (1.0, 1.0), (0.0, 0.0)], strict=False)]
-        animal, unlabelled = torch.tensor(sum(rows, []), device=features.device).unbind(1)
+        # labelled animals, unlabelled ones, people
+        animal, unlabelled = (
+            torch.cat([features.new_full((count,), value) for count, value in zip(counts, values, strict=False)])
+            for values in ((1.0, 1.0, 0.0), (0.0, 1.0, 0.0))
+        )
         return domain_loss(self.discriminator(features), animal, unlabelled, self.w1 if len(counts) == 3 else 0.0)

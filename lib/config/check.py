@@ -220,9 +220,11 @@ def _sigmas(cfg: Any) -> list[str]:
 
 
 def _metric(cfg: Any) -> list[str]:
-    name, metric = cfg.DATASET.DATASET, cfg.TEST.METRIC
+    (section, name), metric = _scored(cfg), cfg.TEST.METRIC
     if (metric == "oks" and name not in COCO_FORMAT) or (metric == "pck" and name == "mpii"):
-        return [f"TEST.METRIC is {metric}, but DATASET.DATASET {name} is scored with a metric of its own; leave it out"]
+        return [
+            f"TEST.METRIC is {metric}, but {section}.DATASET {name} is scored with a metric of its own; leave it out"
+        ]
     if metric == "pck" and name in COCO_FORMAT and (not cfg.TEST.USE_GT_BBOX or cfg.TEST.BOTH_BOXES):
         return ["TEST.METRIC pck needs annotated boxes; set TEST.USE_GT_BBOX True and TEST.BOTH_BOXES False"]
     return []
@@ -273,11 +275,18 @@ def _megvii(cfg: Any) -> list[str]:
     return found
 
 
+def _scored(cfg: Any) -> tuple[str, str]:
+    """The section whose test split is scored, and its data set."""
+    section = "TARGET" if cfg.TARGET.DATASET else "DATASET"
+    return section, cfg[section].DATASET
+
+
 def _boxes(cfg: Any) -> list[str]:
-    if cfg.DATASET.DATASET in ANNOTATED_BOXES_ONLY and cfg.TEST.BOTH_BOXES:
+    section, name = _scored(cfg)
+    if name in ANNOTATED_BOXES_ONLY and cfg.TEST.BOTH_BOXES:
         return [
-            f"TEST.BOTH_BOXES is True, but DATASET.DATASET {cfg.DATASET.DATASET} is always scored on its annotated "
-            "boxes, so there is one kind only; set TEST.BOTH_BOXES False"
+            f"TEST.BOTH_BOXES is True, but {section}.DATASET {name} is always scored on its annotated boxes, so there "
+            "is one kind only; set TEST.BOTH_BOXES False"
         ]
     return []
 

@@ -122,7 +122,8 @@ def _choose_codec(cfg: dict[str, Any], given: Collection[str], simple_baselines:
 
 def _settle_boxes(cfg: dict[str, Any], given: Collection[str]) -> list[str]:
     """MPII's people are always cropped by their annotated centers and scales; its experiment files seldom say so."""
-    if cfg["DATASET"]["DATASET"] not in ANNOTATED_BOXES_ONLY or cfg["TEST"]["USE_GT_BBOX"]:
+    scored = cfg["TARGET"]["DATASET"] or cfg["DATASET"]["DATASET"]
+    if scored not in ANNOTATED_BOXES_ONLY or cfg["TEST"]["USE_GT_BBOX"]:
         return []
     cfg["TEST"]["USE_GT_BBOX"] = True
     return ["TEST.USE_GT_BBOX False has no effect: this data set has annotated boxes only"] * (

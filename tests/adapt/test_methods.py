@@ -74,6 +74,12 @@ class TestCCSSL:
         assert len(set(predictions[:3])) == 1  # epochs 2, 3, 4 are one round
         assert predictions[2] != predictions[3]
 
+    def test_a_run_that_begins_after_a_round_predicts_at_once(self, labelled, network, rounds):
+        method = CCSSL(labelled, rounds, lambda epoch: 0.5)
+        assert not rounds.is_due(1) and rounds.is_due(2) and rounds.is_due(3)
+        assert method.begin_epoch(network, 3).kept > 0
+        assert not rounds.is_due(4) and rounds.is_due(5)
+
     def test_the_loss_is_that_of_the_kept_labels(self, labelled, network, rounds, batch, target):
         method = CCSSL(labelled, rounds, lambda epoch: 0.5, weight=10.0)
         method.begin_epoch(network, 2)

@@ -150,6 +150,7 @@ MISTAKES = {
     "share": (("ADAPT.FLOW_DECAY", "1.5"), "ADAPT.FLOW_DECAY is 1.5; expected 0 to 1"),
     "half bodies": (("TARGET.PROB_HALF_BODY", "0.5"), "half bodies are cropped by labels"),
     "joints": (("TARGET.DATASET", "toy"), "TARGET.DATASET toy has 17 keypoints"),
+    "boxes": (("TEST.BOTH_BOXES", "True"), "TARGET.DATASET toy_animals is always scored on its annotated boxes"),
     "codec": (("MODEL.CODEC", "udp_offset"), "takes heatmaps alone"),
     "time": (("TARGET.TOY_DOMAIN", "source"), "TARGET has no clips"),
 }
