@@ -222,9 +222,7 @@ def _sigmas(cfg: Any) -> list[str]:
 def _metric(cfg: Any) -> list[str]:
     (section, name), metric = _scored(cfg), cfg.TEST.METRIC
     if (metric == "oks" and name not in COCO_FORMAT) or (metric == "pck" and name == "mpii"):
-        return [
-            f"TEST.METRIC is {metric}, but {section}.DATASET {name} is scored with a metric of its own; leave it out"
-        ]
+        return [f"TEST.METRIC is {metric}, but {section}.DATASET {name} has a metric of its own; leave it out"]
     if metric == "pck" and name in COCO_FORMAT and (not cfg.TEST.USE_GT_BBOX or cfg.TEST.BOTH_BOXES):
         return ["TEST.METRIC pck needs annotated boxes; set TEST.USE_GT_BBOX True and TEST.BOTH_BOXES False"]
     return []
