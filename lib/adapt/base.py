@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -104,7 +105,9 @@ class LabelRounds:
 
     def report(self) -> LabelReport:
         """Numbers, accuracies and a few crops with their labels."""
-        sample = next(iter(self.predictor.loader))
-        codec, boxes = self.predictor.codec, self.predictor.boxes[sample["index"].to(self.predictor.device)].cpu()
-        maps = [codec.warp_matrix(box[:2].numpy(), box[2:].numpy()) for box in boxes]
-        return self.labels.report(sample, torch.stack([torch.from_numpy(one).float() for one in maps]))
+        predictor = self.predictor
+        if predictor.sample is None:
+            return self.labels.report(None)
+        boxes = predictor.boxes[predictor.sample["index"].to(predictor.device)].cpu().numpy()
+        maps = np.stack([predictor.codec.warp_matrix(box[:2], box[2:]) for box in boxes])
+        return self.labels.report({**predictor.sample, "map": torch.from_numpy(maps).float()})

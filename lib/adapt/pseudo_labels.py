@@ -16,6 +16,7 @@ from ..utils.batch import PixelStatistics, as_images, final_output, standardise
 from .perturb import MILD
 from .views import inverse, on_heatmaps, random_maps, resample, transform
 
+SHOWN = 32  # crops of a round's picture
 ACCURACY_AT = 0.05  # of the box's longest side, as PCK@0.05
 
 
@@ -46,6 +47,7 @@ class Predictor:
     ):
         self.codec, self.loader, self.device, self.pixels, self.views = codec, loader, device, pixels, views
         self.boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
+        self.sample: dict[str, Tensor] | None = None  # crops of the last prediction, from all over the data, and index
 
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -53,12 +55,17 @@ class Predictor:
         model.eval()
         keypoints = torch.zeros(len(self.boxes), self.codec.num_joints, 2, device=self.device)
         confidence = torch.zeros(keypoints.shape[:2], device=self.device)
+        shown = np.unique(np.linspace(0, len(keypoints) - 1, SHOWN).astype(int))
+        seen: list[tuple[Tensor, Tensor]] = []
         for batch in self.loader:
             index = batch["index"].to(self.device)
             found, scores = self.codec.decode(self.heatmaps(model, as_images(batch["crop"], self.device)))
             box = self.boxes[index]
             keypoints[index] = self.codec.to_image(found, box[:, :2], box[:, 2:]).float()
             confidence[index] = scores
+            chosen = torch.from_numpy(np.isin(batch["index"].numpy(), shown))
+            seen.append((batch["crop"][chosen], batch["index"][chosen]))
+        self.sample = dict(zip(("crop", "index"), (torch.cat(parts) for parts in zip(*seen, strict=True)), strict=True))
         return keypoints, confidence
 
     def heatmaps(self, model: nn.Module, images: Tensor) -> Tensor:
@@ -80,7 +87,7 @@ class LabelReport:
     """What is told of a round of pseudo-labels. Accuracies are PCK@0.05 in percent, NaN where nothing is known.
 
     `per_joint` are (number kept, accuracy of the kept) of each keypoint. `sample` holds a few crops (n, H, W, 3) with
-    their labels (n, K, 2) in input px and whether each was kept (n, K).
+    their labels (n, K, 2) in input px and whether each was kept (n, K); None in a resumed run before its first round.
     """
 
     threshold: float
@@ -89,7 +96,7 @@ class LabelReport:
     accuracy_kept: float
     accuracy_rejected: float
     per_joint: list[tuple[int, float]]
-    sample: dict[str, Tensor]
+    sample: dict[str, Tensor] | None
 
 
 class PseudoLabels:
@@ -137,19 +144,18 @@ class PseudoLabels:
         keypoints = torch.where(mirrored.view(-1, 1, 1), keypoints[:, self.swapped], keypoints)
         return keypoints, torch.where(mirrored.view(-1, 1), kept[:, self.swapped], kept).float()
 
-    def report(self, sample: Mapping[str, Tensor], maps: Tensor) -> LabelReport:
-        """Counts and accuracies; `sample` are crops with their index, `maps` (n,2,3) take image px to input px."""
+    def report(self, sample: Mapping[str, Tensor] | None) -> LabelReport:
+        """Counts and accuracies; `sample` has crops, their index, and their maps (n,2,3) from image px to input px."""
         keypoints, kept = self.keypoints.cpu().numpy(), self.kept.cpu().numpy()
-        index = sample["index"].to(self.keypoints.device)
         per_joint = [
             (int(kept[:, joint].sum()), self._accuracy(keypoints, kept & (np.arange(kept.shape[1]) == joint)))
             for joint in range(kept.shape[1])
         ]
-        shown = {
-            "crop": sample["crop"],
-            "keypoints_input": transform(self.keypoints[index], maps.to(self.keypoints.device)).cpu(),
-            "kept": self.kept[index].cpu(),
-        }
+        shown = None
+        if sample is not None:
+            index = sample["index"]
+            labels = transform(torch.from_numpy(keypoints)[index], sample["map"])
+            shown = {"crop": sample["crop"], "keypoints_input": labels, "kept": torch.from_numpy(kept)[index]}
         return LabelReport(
             self.threshold, int(kept.sum()), float(kept.mean()), self._accuracy(keypoints, kept),
             self._accuracy(keypoints, ~kept), per_joint, shown,

@@ -130,9 +130,10 @@ class TrainingReporter:
             figures |= {f"number_of/{name}": float(number), f"accuracy_of/{name}": accuracy}
         known = {f"pseudo_labels/{name}": value for name, value in figures.items() if math.isfinite(value)}
         self.board.scalars(known, epoch * self.steps)
-        sheet = self.painter.pseudo_labels(labels.sample)
-        self.board.picture("pseudo_labels/kept_and_rejected", sheet, epoch * self.steps)
-        save_picture(self.folder / "pictures" / f"pseudo_labels_{epoch}.jpg", sheet)
+        if labels.sample is not None:
+            sheet = self.painter.pseudo_labels(labels.sample)
+            self.board.picture("pseudo_labels/kept_and_rejected", sheet, epoch * self.steps)
+            save_picture(self.folder / "pictures" / f"pseudo_labels_{epoch}.jpg", sheet)
 
     def on_step(self) -> None:
         """One training step is done."""

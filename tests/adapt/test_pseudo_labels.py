@@ -35,6 +35,15 @@ def test_spots_are_found_whatever_the_views(codec, network, crops, count):
     assert 0.4 < confidence.min() and confidence.max() <= 1.01
 
 
+def test_crops_from_all_over_the_data_are_kept_for_the_picture(codec, network, crops):
+    each = predictor(codec, crops[0].repeat(13, 1, 1, 1), Views(1))
+    each(network)
+    index = each.sample["index"].tolist()
+    assert len(index) == 32 and index[0] == 0 and index[-1] == 103
+    assert max(np.diff(index)) <= 4
+    assert torch.equal(each.sample["crop"], crops[0][torch.tensor(index) % 8])
+
+
 def test_views_that_disagree_lower_the_confidence(codec, crops):
     """A network whose answer does not move with the picture is sure of each view, but not of all together."""
 
@@ -73,8 +82,8 @@ def labels():
 
 
 def report(labels):
-    sample = {"crop": torch.zeros(2, 4, 4, 3, dtype=torch.uint8), "index": torch.arange(2)}
-    return labels.report(sample, torch.eye(2, 3).repeat(2, 1, 1))
+    crops = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
+    return labels.report({"crop": crops, "index": torch.arange(2), "map": torch.eye(2, 3).repeat(2, 1, 1)})
 
 
 def test_nothing_is_kept_before_a_threshold_is_set(labels):
