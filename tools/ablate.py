@@ -8,6 +8,7 @@ What is trained and scored already, with the same configuration, is not done aga
 
 import argparse
 import logging
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -84,7 +85,7 @@ def write_tables(
     found = finished_scores(trainings)
     record: dict[str, Any] = {
         "title": title,
-        "command": " ".join(["python", *sys.argv]),
+        "command": shlex.join(["python", *sys.argv]),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "machine": machine(),
         "versions": versions(),

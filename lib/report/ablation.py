@@ -116,9 +116,15 @@ def set_section(content: Mapping[str, Any]) -> str:
     has_tests = any(row["test"] for row in rows)
     names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     shown = [name for name in SHOWN if name in names] if "AP" in names else names
+    places = _places(content["metric"])
     header = ["trained", *["scored"] * has_tests, *shown, "n"]
     cells = [
-        [row["train"], *[row["test"]] * has_tests, *(_plus_minus(row["metrics"].get(m)) for m in shown), row["n"]]
+        [
+            row["train"],
+            *[row["test"]] * has_tests,
+            *(_plus_minus(row["metrics"].get(m), places) for m in shown),
+            row["n"],
+        ]
         for row in rows
     ]
     seeds = ", ".join(map(str, content["seeds"]))
@@ -136,25 +142,31 @@ def _keypoint_lines(content: Mapping[str, Any]) -> list[str]:
     if not names:
         return []
     header = [content["metric"], *(str(Cell(row["train"], row["test"])) for row in rows)]
-    cells = [[name, *(_mean(row["metrics"].get(name)) for row in rows)] for name in names]
+    means = [{name: value["mean"] for name, value in row["metrics"].items()} for row in rows]
+    places = _places(content["metric"])
+    cells = [[name, *(_number(mean.get(name), places) for mean in means)] for name in names]
     return [markdown_table(header, cells), ""]
 
 
-def _mean(value: Mapping[str, Any] | None) -> str:
-    return "-" if value is None else f"{value['mean']:.1f}"
+def _places(metric: str) -> int:
+    """Decimals worth showing: AP goes from 0 to 1, all others are in percent."""
+    return 3 if metric.lower().startswith("ap") else 1
 
 
 def _claim_lines(claim: Mapping[str, Any]) -> str:
-    numbers = f"{claim['metric']} {_number(claim['difference'], '+')}, spread {_number(claim['spread'])}"
+    places = _places(claim["metric"])
+    numbers = (
+        f"{claim['metric']} {_number(claim['difference'], places, '+')}, spread {_number(claim['spread'], places)}"
+    )
     return f"- {claim['claim']}\n  {claim['expect']}: **{claim['verdict']}** ({numbers}, n {claim['n']})"
 
 
-def _plus_minus(value: Mapping[str, Any] | None) -> str:
-    return "-" if value is None else f"{_number(value['mean'])} ± {_number(value['spread'])}"
+def _plus_minus(value: Mapping[str, Any] | None, places: int) -> str:
+    return "-" if value is None else f"{_number(value['mean'], places)} ± {_number(value['spread'], places)}"
 
 
-def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
+def _number(value: float | None, places: int, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.{places}f}"
 
 
 def _or_none(value: float) -> float | None:

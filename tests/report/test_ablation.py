@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,17 @@ def test_section_shows_means_and_the_verdict(ablation):
     assert "| trained | AP            | AR            | n |" in text
     assert "| b       | 0.550 ± 0.071 | 0.300 ± 0.000 | 2 |" in text
     assert "- B is better.\n  b > a: **borne out** (AP +0.400, spread 0.100, n 2)" in text
+
+
+def test_percents_have_one_decimal_and_single_keypoints_a_table(ablation):
+    percent = replace(ablation, metric="PCK@0.05")
+    means = {"a": 40.0, "b": 50.0}
+    found = {Cell(name, ""): {seed: {"PCK@0.05": mean + seed} for seed in (0, 1)} for name, mean in means.items()}
+    keypoints = {Cell("a", ""): {0: {"chin": 10.0, "tail": None}, 1: {"chin": 20.0, "tail": None}}}
+    text = set_section(summarise_set(percent, found, keypoints))
+    assert "| a       | 40.5 ± 0.7 | 2 |" in text
+    assert "| PCK@0.05 | a    |\n|----------|------|\n| chin     | 15.0 |\n" in text
+    assert "b > a: **borne out** (PCK@0.05 +10.0, spread 1.0, n 2)" in text
 
 
 def test_a_set_without_scores_is_shown_as_such(ablation):
