@@ -8,7 +8,7 @@ python tools/doctor.py --annotations person_keypoints_val.json [--results R.json
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 from common import argument_parser, read_config, run
 
 from heatpose.codecs import build_codec
-from heatpose.config import data_path, replaced
+from heatpose.config import data_path, domain_config, replaced
+from heatpose.config.check_data import JOINTS
 from heatpose.core.evaluate import CocoScorer, PeopleOfImages
 from heatpose.dataset import DataError, build_dataset, coco, doctor, own_keypoints, skeletons
 from heatpose.dataset.images import ImageFolder
@@ -66,7 +67,7 @@ class Truth:
 
 def main() -> None:
     parsed = parse()
-    sections = check_experiment(read_config(parsed), parsed.results) if parsed.cfg else check_files(parsed)
+    sections = check_all(read_config(parsed), parsed.results) if parsed.cfg else check_files(parsed)
     print("\n\n".join(map(str, sections)))
     print("\n" + verdict(sections))
     sys.exit(any(section.spoilt for section in sections))
@@ -96,6 +97,20 @@ def verdict(sections: Sequence[Section]) -> str:
     number = f"{spoiling} finding{'s' * (spoiling > 1)}" if spoiling else "nothing"
     remarks = len(findings) - spoiling
     return f"doctor: {number} that will spoil the score" + f"; {remarks} remark{'s' * (remarks > 1)}" * bool(remarks)
+
+
+def check_all(cfg: Any, results: Path | None = None) -> list[Section]:
+    """DATASET, and what else an experiment that adapts reads: TARGET, which is scored then, and HUMANS."""
+    if not cfg.TARGET.DATASET:
+        return check_experiment(cfg, results)
+    sections = [check_split(cfg, "train")[0]]
+    for section in check_experiment(domain_config(cfg, "TARGET"), results):
+        sections.append(replace(section, title=f"TARGET, {section.title}"))
+    if cfg.HUMANS.DATASET:
+        people = replaced(domain_config(cfg, "HUMANS"), {"MODEL.NUM_JOINTS": JOINTS[cfg.HUMANS.DATASET]})
+        section = check_split(people, "train")[0]
+        sections.append(replace(section, title=f"HUMANS, {section.title}"))
+    return sections
 
 
 def check_experiment(cfg: Any, results: Path | None = None) -> list[Section]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from common import argument_parser, network_name, read_config, run
 
+from heatpose.adapt import prepare_model
 from heatpose.core.optim import build_optimizer
 from heatpose.models import build_model
 from heatpose.report.memory import MEMORY_RULE, Memory, measure_memory
@@ -25,7 +26,7 @@ def main() -> None:
     parsed = parse()
     cfg = read_config(parsed)
     with torch.device("meta"):
-        model = build_model(cfg)
+        model = prepare_model(cfg, build_model(cfg))
     summary = summarise(model, cfg.MODEL.IMAGE_SIZE)
     batches = dict.fromkeys([1, parsed.batch or cfg.TRAIN.BATCH_SIZE_PER_GPU])
     memory = [measure_memory(model, cfg.MODEL.IMAGE_SIZE, batch, optimizer_of(cfg)) for batch in batches]

@@ -102,7 +102,8 @@ def build_others(cfg: Any, dataset: Any) -> dict[str, Any]:
     """The training crops of TARGET and HUMANS, where the method of adaptation reads them, by their names in a batch."""
     others = {}
     if cfg.ADAPT.METHOD:
-        others["target"] = build_dataset(domain_config(cfg, "TARGET"), "train")
+        split = "train" if cfg.ADAPT.METHOD == "supervised" else "unlabelled"
+        others["target"] = build_dataset(domain_config(cfg, "TARGET"), split)
         if others["target"].skeleton.names != dataset.skeleton.names:
             theirs, ours = (", ".join(each.skeleton.names) for each in (others["target"], dataset))
             raise ValueError(f"TARGET has the keypoints {theirs}, DATASET {ours}; adaptation needs the same in both")
@@ -133,8 +134,10 @@ def build_objective(cfg: Any, codec: Any, model: Any, others: Mapping[str, Any],
     if not cfg.ADAPT.METHOD:
         return labelled
     crops = others["target"]
-    loader = test_loader(crops.unvaried(), cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda")
-    return build_method(cfg, labelled, model, Target(crops, loader))
+    loader = test_loader(
+        crops.unvaried(), cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda", persistent=False
+    )
+    return build_method(cfg, labelled, model, Target(crops, loader, cfg.TEST.BATCH_SIZE_PER_GPU))
 
 
 def build_state(cfg: Any, model: Any, objective: Objective, steps_per_epoch: int) -> TrainingState:

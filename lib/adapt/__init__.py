@@ -6,9 +6,10 @@
 - pseudo_labels.py, views.py, flow.py, perturb.py: what they are made of
 
 Adding a method: write a file with a subclass of `base.Adaptation`, and a function here that builds it from the
-configuration under the name of ADAPT.METHOD (and add the name to config/check.py).
+configuration under the name of ADAPT.METHOD (and add the name to ADAPT.METHOD in config/check.py).
 """
 
+import hashlib
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,10 +41,12 @@ ADVERSARIAL = ("wscda", "pplo")
 
 
 class Target(NamedTuple):
-    """The unlabelled part: its training crops (dataset.TrainingCrops), and a loader of them as they are."""
+    """The unlabelled part: its training crops (dataset.TrainingCrops), a loader of them as they are, and the most of
+    them that the network is to be given at once."""
 
     crops: Any
     loader: Any
+    most: int
 
 
 def prepare_model(cfg: Any, model: nn.Module) -> nn.Module:
@@ -62,7 +65,11 @@ def begin_epochs(cfg: Any) -> dict[str, int]:
 
 def build_method(cfg: Any, labelled: Any, model: nn.Module, target: Target) -> Adaptation:
     """The objective of ADAPT.METHOD; `labelled` is that of the labelled crops (core.objective.Supervised)."""
-    return METHODS.get(cfg.ADAPT.METHOD)(cfg.ADAPT, labelled, model, target)
+    method = METHODS.get(cfg.ADAPT.METHOD)(cfg.ADAPT, labelled, model, target)
+    records = target.crops.records
+    digest = hashlib.sha256(records.boxes.tobytes() + "\n".join(map(str, records.image_names)).encode()).hexdigest()
+    method.fits = f"ADAPT.METHOD {cfg.ADAPT.METHOD} on {len(records)} crops ({digest[:12]})"
+    return method
 
 
 @METHODS.register("supervised")
@@ -86,10 +93,11 @@ def _ccssl(keys: Any, labelled: Any, model: nn.Module, target: Target) -> Adapta
     def read_frame(index: int) -> np.ndarray:
         return images.read(str(records.image_names[records.image_index[index]]))
 
-    if keys.TEMPORAL and records.clip is None:
+    time = None if records.clip is None or records.frame is None else (records.clip, records.frame)
+    if keys.TEMPORAL and time is None:
         raise ValueError("ADAPT.TEMPORAL is True, but TARGET has no clips: its images have no time; set it to False")
     return CCSSL(
-        labelled, _rounds(keys, labelled, target), rank, keys.LAMBDA, records.clip if keys.TEMPORAL else None,
+        labelled, _rounds(keys, labelled, target), rank, keys.LAMBDA, time if keys.TEMPORAL else None,
         read_frame, {"limit": keys.FLOW_LIMIT, "decay": keys.FLOW_DECAY},
     )  # fmt: skip
 
@@ -115,7 +123,14 @@ def _rounds(keys: Any, labelled: Any, target: Target) -> LabelRounds:
     )
     views = Views(keys.VIEWS, keys.VIEW_SCALE, keys.VIEW_ROTATION)
     predictor = Predictor(
-        labelled.codec, target.loader, records.center, records.scale, labelled.device, labelled.pixels, views
+        labelled.codec,
+        target.loader,
+        records.center,
+        records.scale,
+        labelled.device,
+        labelled.pixels,
+        views,
+        target.most,
     )
     return LabelRounds(labels, predictor, keys.BEGIN_EPOCH, keys.REFRESH_EVERY)
 
@@ -124,5 +139,5 @@ def _discriminator(model: Any, labelled: Any) -> Discriminator:
     return Discriminator(model.final_layer.in_channels).to(labelled.device)
 
 
-def _weights(keys: Any) -> dict[str, float]:
+def _weights(keys: Any) -> dict[str, Any]:
     return {"alpha": keys.ALPHA, "beta": keys.BETA, "w1": keys.W1, "w2": keys.W2}

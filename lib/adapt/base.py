@@ -17,12 +17,13 @@ class Adaptation:
     """An objective (core.objective) that sees unlabelled crops beside the labelled ones.
 
     `labelled` is the objective of labelled crops alone (core.objective.Supervised), whose images, loss and maps are
-    used. A method overrides what it does otherwise; `target_loss` at least.
+    used. A method overrides what it does otherwise.
     """
 
-    def __init__(self, labelled: Any, weight: float = 1.0):
-        """`weight` multiplies the loss of the unlabelled crops (lambda)."""
-        self.labelled, self.weight = labelled, weight
+    def __init__(self, labelled: Any, weight: float = 1.0, rounds: "LabelRounds | None" = None):
+        """`weight` multiplies the loss of the unlabelled crops (lambda); `rounds` gives their pseudo-labels, if any."""
+        self.labelled, self.weight, self.rounds = labelled, weight, rounds
+        self.fits = ""  # method and unlabelled crops in words and numbers, which a resumed run must have in common
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -52,8 +53,9 @@ class Adaptation:
         return step
 
     def target_loss(self, output: Any, batch: Mapping[str, Any]) -> Tensor:
-        """The loss, before `weight`, of what the network gives for unlabelled crops."""
-        raise NotImplementedError
+        """The loss, before `weight`, of the network's output for unlabelled crops: here of the labels that are kept."""
+        keypoints, kept = self.rounds.labels.targets(batch)  # type: ignore[union-attr]
+        return self.labelled.loss(output, {"keypoints_input": keypoints, "visible": kept}).loss
 
     def maps(self, step: Step) -> tuple[Tensor, Tensor]:
         return self.labelled.maps(step)
@@ -65,11 +67,21 @@ class Adaptation:
         return model
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: module.state_dict() for name, module in self.modules.items()}
+        labels = {} if self.rounds is None else {"labels": self.rounds.labels.state_dict()}
+        return {"fits": self.fits, **labels, **{name: module.state_dict() for name, module in self.modules.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues from a `state_dict`; a ValueError where it is of another method or of other unlabelled crops."""
+        if state.get("fits", "") != self.fits:
+            theirs = state.get("fits") or "a training without adaptation"
+            raise ValueError(
+                f"the checkpoint is of {theirs}, this run is of {self.fits}; "
+                "set AUTO_RESUME False, or give the weights alone as MODEL.PRETRAINED"
+            )
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
+        if self.rounds is not None:
+            self.rounds.labels.load_state_dict(state["labels"])
 
 
 class TargetLabels(Adaptation):
@@ -97,11 +109,6 @@ class LabelRounds:
 
     def is_due(self, epoch: int) -> bool:
         return epoch >= self.begin and ((epoch - self.begin) % self.every == 0 or not self.labels.predicted)
-
-    def loss(self, labelled: Any, output: Any, batch: Mapping[str, Any]) -> Tensor:
-        """The labelled crops' loss with the labels that are kept in the place of the truth."""
-        keypoints, kept = self.labels.targets(batch)
-        return labelled.loss(output, {"keypoints_input": keypoints, "visible": kept}).loss
 
     def report(self) -> LabelReport:
         """Numbers, accuracies and a few crops with their labels."""

@@ -23,7 +23,7 @@ class CCSSL(Adaptation):
     Args:
         rank: share of the labels, the least confident ones, to leave out; a function of the epochs since the first
             round. `paper_rank` is the paper's.
-        clip: (N,) clip of each unlabelled record; None leaves out the temporal consistency.
+        time: (N,) clip of each unlabelled record and its frame there; None leaves out the temporal consistency.
         read_frame: record -> its image, for the flow.
         flow: `limit` and `decay` of `flow.carry_over`.
     """
@@ -34,13 +34,14 @@ class CCSSL(Adaptation):
         rounds: LabelRounds,
         rank: Callable[[int], float],
         weight: float = 10.0,
-        clip: np.ndarray | None = None,
+        time: tuple[np.ndarray, np.ndarray] | None = None,
         read_frame: Callable[[int], np.ndarray] | None = None,
-        flow: Mapping[str, float] = {},  # noqa: B006
+        flow: Mapping[str, Any] = {},  # noqa: B006
     ):
-        super().__init__(labelled, weight)
-        self.rounds, self.rank = rounds, rank
-        self.clip, self.read_frame, self.flow = clip, read_frame, dict(flow)
+        super().__init__(labelled, weight, rounds)
+        self.rounds: LabelRounds = rounds
+        self.rank = rank
+        self.time, self.read_frame, self.flow = time, read_frame, dict(flow)
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> LabelReport | None:
         """Predicts the labels where a round is due, and keeps what the epoch's rank leaves."""
@@ -54,22 +55,12 @@ class CCSSL(Adaptation):
         return self.rounds.report()
 
     def _over_time(self, keypoints: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
-        if self.clip is None or self.read_frame is None:
+        if self.time is None or self.read_frame is None:
             return keypoints, confidence
         points, worth = carry_over(
-            keypoints.cpu().double().numpy(), confidence.cpu().numpy(), self.clip, self.read_frame, **self.flow
+            keypoints.cpu().double().numpy(), confidence.cpu().numpy(), *self.time, self.read_frame, **self.flow
         )
         return torch.from_numpy(points).to(keypoints), torch.from_numpy(worth).to(keypoints)
-
-    def target_loss(self, output: Any, batch: Mapping[str, Any]) -> Tensor:
-        return self.rounds.loss(self.labelled, output, batch)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "labels": self.rounds.labels.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.rounds.labels.load_state_dict(state["labels"])
 
 
 def paper_rank(epoch: int, offset: float = 10.0, step: float = 0.02, floor: float = 0.2) -> float:

@@ -17,6 +17,7 @@ def carry_over(
     keypoints: np.ndarray,
     confidence: np.ndarray,
     clip: np.ndarray,
+    frame: np.ndarray,
     read_frame: Callable[[int], np.ndarray],
     limit: float = 15.0,
     decay: float = 0.9,
@@ -28,11 +29,12 @@ def carry_over(
     It is lost where it cannot be followed, moves more than `limit` px, or does not come back.
 
     Args:
-        clip: (N,) clip of each record, -1 for none; records of one clip stand in the order of time.
+        clip, frame: (N,) clip of each record, -1 for none, and its place there; records of one clip stand in the order
+            of time. Labels are carried over between frames that follow one another, not over a gap.
         read_frame: record -> its image (H,W,3) uint8. Each record's is read once.
     """
     forward, backward = ((keypoints.copy(), confidence.copy()) for _ in range(2))
-    for run in _runs(clip):
+    for run in _runs(clip, frame):
         frames = [cv2.cvtColor(read_frame(int(index)), cv2.COLOR_BGR2GRAY) for index in run]
         _sweep(forward, run, frames, limit, decay)
         _sweep(backward, run[::-1], frames[::-1], limit, decay)
@@ -40,9 +42,9 @@ def carry_over(
     return np.where(better[..., None], backward[0], forward[0]), np.where(better, backward[1], forward[1])
 
 
-def _runs(clip: np.ndarray) -> list[np.ndarray]:
-    """Records of each clip of two or more, in order."""
-    runs = np.split(np.arange(len(clip)), np.flatnonzero(np.diff(clip)) + 1)
+def _runs(clip: np.ndarray, frame: np.ndarray) -> list[np.ndarray]:
+    """Two or more records of one clip whose frames follow one another, in order."""
+    runs = np.split(np.arange(len(clip)), np.flatnonzero((np.diff(clip) != 0) | (np.diff(frame) != 1)) + 1)
     return [run for run in runs if len(run) > 1 and clip[run[0]] >= 0]
 
 

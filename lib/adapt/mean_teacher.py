@@ -43,19 +43,20 @@ class MeanTeacher(Adaptation):
         self.teacher = copy.deepcopy(model).requires_grad_(False)
         self.keep, self.begin, self.rampup = keep, begin, rampup
         self.scale, self.rotation = scale, rotation
-        self.epoch, self.steps = 0, 0
+        self.epoch, self.steps, self.started = 0, 0, False
 
     @property
     def modules(self) -> dict[str, nn.Module]:
         return {"teacher": self.teacher}
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> None:
-        if epoch == self.begin:
+        if epoch >= self.begin and not self.started:
             self._follow(model, 0.0)
-            self.steps = 0
+            self.steps, self.started = 0, True
         self.epoch = epoch
 
     def step(self, model: nn.Module, batch: Mapping[str, Any]) -> Step:
+        """The labelled crops' loss and, weighed, the disagreement of student and teacher on the unlabelled ones."""
         if TARGET not in batch:
             return self.labelled.step(model, batch)
         source = self.labelled.images(batch)
@@ -89,17 +90,17 @@ class MeanTeacher(Adaptation):
 
     @torch.no_grad()
     def _follow(self, model: nn.Module, keep: float) -> None:
-        for own, theirs in zip(self.teacher.parameters(), model.parameters(), strict=True):
-            own.lerp_(theirs, 1 - keep)
-        for mine, its in zip(self.teacher.buffers(), model.buffers(), strict=True):
-            mine.copy_(its)
+        # one call for all: what torch.optim.swa_utils does for its averages
+        torch._foreach_lerp_(list(self.teacher.parameters()), list(model.parameters()), 1 - keep)
+        if buffers := list(self.teacher.buffers()):
+            torch._foreach_copy_(buffers, list(model.buffers()))
 
     def scored(self, model: nn.Module) -> nn.Module:
         return self.teacher
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "steps": self.steps}
+        return {**super().state_dict(), "steps": self.steps, "started": self.started}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        self.steps = int(state["steps"])
+        self.steps, self.started = int(state["steps"]), bool(state["started"])

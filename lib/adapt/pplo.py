@@ -6,10 +6,10 @@ Confident predictions on the unlabelled animals become labels; training goes on 
 together; then the labels are predicted anew with a lower threshold, round by round.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from .base import LabelRounds
 from .pseudo_labels import LabelReport
@@ -32,10 +32,11 @@ class PPLO(WSCDA):
         rounds: LabelRounds,
         threshold: Callable[[int], float],
         weight: float = 1.0,
-        **options: float,
+        **options: Any,
     ):
-        super().__init__(labelled, discriminator, weight=weight, **options)
-        self.rounds, self.threshold = rounds, threshold
+        super().__init__(labelled, discriminator, weight=weight, rounds=rounds, **options)
+        self.rounds: LabelRounds = rounds
+        self.threshold = threshold
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> LabelReport | None:
         if not self.rounds.is_due(epoch):
@@ -44,16 +45,6 @@ class PPLO(WSCDA):
         labels.set(*self.rounds.predictor(model))
         labels.keep(self.threshold((epoch - self.rounds.begin) // self.rounds.every))
         return self.rounds.report()
-
-    def target_loss(self, output: Any, batch: Mapping[str, Any]) -> Tensor:
-        return self.rounds.loss(self.labelled, output, batch)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "labels": self.rounds.labels.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.rounds.labels.load_state_dict(state["labels"])
 
 
 def falling_threshold(number: int, start: float = 0.9, step: float = 0.1, floor: float = 0.5) -> float:

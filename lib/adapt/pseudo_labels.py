@@ -44,7 +44,10 @@ class Predictor:
         device: torch.device,
         pixels: PixelStatistics,
         views: Views = Views(),  # noqa: B008
+        most: int = 1024,
     ):
+        """`most` crops are given to the network at once."""
+        self.most = most
         self.codec, self.loader, self.device, self.pixels, self.views = codec, loader, device, pixels, views
         self.boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
         self.sample: dict[str, Tensor] | None = None  # crops of the last prediction, from all over the data, and index
@@ -59,7 +62,9 @@ class Predictor:
         seen: list[tuple[Tensor, Tensor]] = []
         for batch in self.loader:
             index = batch["index"].to(self.device)
-            found, scores = self.codec.decode(self.heatmaps(model, as_images(batch["crop"], self.device)))
+            # an image with many animals makes a large batch
+            parts = as_images(batch["crop"], self.device).split(self.most)
+            found, scores = self.codec.decode(torch.cat([self.heatmaps(model, part) for part in parts]))
             box = self.boxes[index]
             keypoints[index] = self.codec.to_image(found, box[:, :2], box[:, 2:]).float()
             confidence[index] = scores
@@ -138,7 +143,7 @@ class PseudoLabels:
     def targets(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Keypoints (B,K,2) in input px of a batch of `dataset.TrainingCrops`, and 1 where they are kept (B,K)."""
         device = self.keypoints.device
-        index, maps, mirrored = (batch[key].to(device) for key in ("index", "map", "mirrored"))
+        index, maps, mirrored = (batch[key].to(device, non_blocking=True) for key in ("index", "map", "mirrored"))
         keypoints = transform(self.keypoints[index], maps)
         kept = self.kept[index]
         keypoints = torch.where(mirrored.view(-1, 1, 1), keypoints[:, self.swapped], keypoints)

@@ -32,8 +32,8 @@ def inverse(maps: Tensor) -> Tensor:
 
 
 def on_heatmaps(maps: Tensor, codec: Any) -> Tensor:
-    """Maps of the input's px -> the same in heatmap px of the codec."""
-    origin, unit = codec.input_to_heatmap(constant((0.0, 0.0, 1.0, 1.0), maps).view(2, 2))
+    """Maps of the input's px -> the same in heatmap px of the codec, as its peaks follow them."""
+    origin, unit = codec.input_to_heatmap(constant((0.0, 0.0, 1.0, 1.0), maps).view(2, 2)) + codec.peak_offset
     stride = unit - origin  # heatmap px = input px * stride + origin
     linear = maps[:, :, :2] * stride[:, None] / stride
     move = stride * maps[:, :, 2] + origin - (linear @ origin[:, None])[:, :, 0]

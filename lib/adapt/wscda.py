@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..utils.batch import Step
-from .base import TARGET, Adaptation, split
+from .base import TARGET, Adaptation, LabelRounds, split
 
 HUMANS = "humans"  # the labelled people's name in a batch
 
@@ -132,9 +132,10 @@ class WSCDA(Adaptation):
         w1: float = 1.0,
         w2: float = 1.0,
         weight: float = 0.0,
+        rounds: LabelRounds | None = None,
     ):
-        """`weight`, lambda, is for a method that has a loss on unlabelled crops, too (PPLO)."""
-        super().__init__(labelled, weight)
+        """`weight`, lambda, and `rounds` are for a method that has a loss on unlabelled crops, too (PPLO)."""
+        super().__init__(labelled, weight, rounds)
         self.discriminator, self.alpha, self.beta, self.w1, self.w2 = discriminator, alpha, beta, w1, w2
 
     @property
@@ -145,6 +146,7 @@ class WSCDA(Adaptation):
         return self.discriminator.parameters()
 
     def step(self, model: nn.Module, batch: Mapping[str, Any]) -> Step:
+        """The total loss of labelled and unlabelled animals and of people, where there are any, in one pass."""
         kinds = [batch, batch[TARGET], *([batch[HUMANS]] if HUMANS in batch else [])]
         parts = [self.labelled.images(one) for one in kinds]
         counts = [len(part) for part in parts]

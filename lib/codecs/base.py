@@ -27,6 +27,7 @@ class Codec(ABC):
     graded_visibility = False  # `visible` is 2 for joints that are seen and 1 for hidden ones (MSPN), not 1 for both
     channels_per_joint = 1
     peak = 1.0  # of the heatmap of a joint that is there
+    peak_offset = 0.0  # heatmap px, in x and y: where peaks lie on the average, from `input_to_heatmap` on
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ NOT_FOUND = -0.5  # heatmap px: pixel 0 of those that count from 1, half a pixel
 
 class CcsslCodec(Codec):
     name = "ccssl"
+    peak_offset = -0.5  # positions are cut off to whole px
 
     def __init__(
         self,

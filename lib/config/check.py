@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .check_data import data_contradictions
+
 # Input px per px of the coarsest features: the input's sides must be multiples of it. pose_hrnet's follows from its
 # branches. The hourglass has one level more, at 64, which may round down (DarkPose's inputs are 96 and 288 wide) but
 # not to nothing.
@@ -10,13 +12,6 @@ COARSEST_STRIDE = {"pose_hrnet": 32, "pose_resnet": 32, "lpn": 16, "hourglass": 
 # sides are a multiple of it plus 1.
 ALIGNED_STRIDES = {"grmi_resnet": (4, 8, 16, 32)}
 SMALLEST_SIDE = {"hourglass": 64}
-ANIMAL_SETS = ("toy_animals", "tigdog", "synthetic_animals")  # with CC-SSL's keypoints and score
-TIGDOG_ANIMALS = ("horse", "tiger")
-JOINTS = {"coco": 17, "toy": 17, "mpii": 16, **dict.fromkeys(ANIMAL_SETS, 18)}
-COCO_FORMAT = ("coco", "toy")  # scored with OKS
-FILE_KEYS = ("ANNOTATIONS", "IMAGES", "SKELETON")  # of DATASET, for the reader of COCO's format
-SKELETON_KEYS = ("CATEGORIES", "UPPER_BODY")  # of DATASET, for SKELETON file
-ANNOTATED_BOXES_ONLY = ("mpii", *ANIMAL_SETS)
 # Codecs whose outputs have a meaning of their own, and the losses that know it, the usual one first. All other losses
 # go with all other codecs.
 LOSSES_OF_CODEC = {
@@ -48,8 +43,7 @@ NOT_NEGATIVE = (
     "ADAPT.VIEW_ROTATION", "ADAPT.RANK_OFFSET", "ADAPT.RANK_STEP", "ADAPT.THRESHOLD_STEP", "ADAPT.RAMPUP_EPOCHS",
     "ADAPT.W1", "ADAPT.W2",
 )  # fmt: skip
-SHARES = ("ADAPT.VIEW_SCALE", "ADAPT.RANK_FLOOR", "ADAPT.FLOW_DECAY", "ADAPT.EMA")  # from 0 to below or equal 1
-ONE_FINAL_LAYER = ("pose_hrnet", "pose_resnet", "lpn", "grmi_resnet")  # what WS-CDA's adaptation stands before
+SHARES = ("ADAPT.VIEW_SCALE", "ADAPT.RANK_FLOOR", "ADAPT.FLOW_DECAY", "ADAPT.EMA")  # 0 to 1
 
 
 def output_stride(name: str, extra: dict[str, Any]) -> int:
@@ -80,7 +74,7 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
 
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    checks = (_choices, _numbers, _sizes, _joints, _own_keypoints, _metric, _loss, _megvii, _boxes, _animals, _adapt)
+    checks = (_choices, _numbers, _sizes, data_contradictions, _loss, _megvii)
     return [problem for check in checks for problem in check(cfg)]
 
 
@@ -91,9 +85,14 @@ def _lookup(cfg: Any, key: str) -> Any:
 
 
 def _choices(cfg: Any) -> list[str]:
+    keys = {key: (allowed, key) for key, allowed in CHOICES.items()}
+    for section in ("TARGET", "HUMANS"):
+        if cfg[section].DATASET:
+            of_data = {key: allowed for key, allowed in CHOICES.items() if key.startswith("DATASET.")}
+            keys |= {key.replace("DATASET", section, 1): (allowed, key) for key, allowed in of_data.items()}
     return [
         f"{key} is {_lookup(cfg, key)!r}; choose one of {', '.join(allowed)}"
-        for key, allowed in CHOICES.items()
+        for key, (allowed, _) in keys.items()
         if _lookup(cfg, key) not in allowed
     ]
 
@@ -101,6 +100,7 @@ def _choices(cfg: Any) -> list[str]:
 def _numbers(cfg: Any) -> list[str]:
     found = [f"{key} is {_lookup(cfg, key)}; it must be above 0" for key in POSITIVE if not _lookup(cfg, key) > 0]
     found += [f"{key} is {_lookup(cfg, key)}; it must be 0 or more" for key in NOT_NEGATIVE if _lookup(cfg, key) < 0]
+    found += [f"{key} is {_lookup(cfg, key)}; expected 0 to 1" for key in SHARES if not 0 <= _lookup(cfg, key) <= 1]
     if cfg.LOSS.USE_OHKM and cfg.LOSS.TOPK > cfg.MODEL.NUM_JOINTS:
         found.append(f"LOSS.TOPK is {cfg.LOSS.TOPK}; it must be at most MODEL.NUM_JOINTS {cfg.MODEL.NUM_JOINTS}")
     if cfg.TEST.NMS == "box" and cfg.TEST.NMS_THRE >= 1 and not cfg.TEST.SOFT_NMS:
@@ -161,73 +161,6 @@ def _heatmap_size(model: Any, wanted: list[int], stride: int) -> list[str]:
     return []
 
 
-def _joints(cfg: Any) -> list[str]:
-    found = []
-    for section in ("DATASET", "TARGET"):  # the keypoints of HUMANS are translated
-        name = cfg[section].DATASET
-        known = JOINTS.get(name)
-        if known is not None and cfg.MODEL.NUM_JOINTS != known and cfg[section].SKELETON != "file":
-            own = f", or take the annotation file's keypoints with {section}.SKELETON file" * (name == "coco")
-            found.append(
-                f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but {section}.DATASET {name} has {known} keypoints; set "
-                f"MODEL.NUM_JOINTS {known}{own}"
-            )
-    return found
-
-
-def _own_keypoints(cfg: Any) -> list[str]:
-    """Keys of COCO files with other keypoints, or in other places."""
-    data = cfg.DATASET
-    found = [
-        f"DATASET.{key} is {data[key]!r}, but only DATASET.DATASET coco reads it; leave it out"
-        for key in FILE_KEYS
-        if data[key] and data.DATASET != "coco"
-    ]
-    if data.ANNOTATIONS and "{set}" not in data.ANNOTATIONS and data.TRAIN_SET != data.TEST_SET:
-        found.append(
-            f"DATASET.ANNOTATIONS is {data.ANNOTATIONS!r}, one file for both sets; write {{set}} in the place of their "
-            f"names, which are {data.TRAIN_SET} and {data.TEST_SET}"
-        )
-    for key in SKELETON_KEYS:
-        if not all(isinstance(name, str) for name in data[key]):
-            found.append(f"DATASET.{key} is {list(data[key])}; expected a list of names")
-        elif data[key] and data.SKELETON != "file":
-            found.append(f"DATASET.{key} is {list(data[key])}, which only DATASET.SKELETON file reads; leave it out")
-    if data.SKELETON == "file" and data.PROB_HALF_BODY > 0 and not data.UPPER_BODY:
-        found.append(
-            f"DATASET.PROB_HALF_BODY is {data.PROB_HALF_BODY:g}, but a file's skeleton has no upper body; name its "
-            "keypoints in DATASET.UPPER_BODY, or set DATASET.PROB_HALF_BODY 0"
-        )
-    if data.SKELETON == "file" and cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
-        found.append(
-            "LOSS.USE_DIFFERENT_JOINTS_WEIGHT is True, but its weights are those of COCO's joints; with "
-            "DATASET.SKELETON file set it to False"
-        )
-    return found + _sigmas(cfg)
-
-
-def _sigmas(cfg: Any) -> list[str]:
-    sigmas, count = cfg.DATASET.SIGMAS, cfg.MODEL.NUM_JOINTS
-    if not sigmas:
-        return []
-    if cfg.DATASET.DATASET not in COCO_FORMAT:
-        return ["DATASET.SIGMAS is given, but DATASET.DATASET " + cfg.DATASET.DATASET + " has no OKS; leave it out"]
-    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) and each > 0 for each in sigmas):
-        return [f"DATASET.SIGMAS is {list(sigmas)}; expected numbers above 0, e.g. COCO's 0.079 for a shoulder"]
-    if len(sigmas) != count:
-        return [f"DATASET.SIGMAS has {len(sigmas)} numbers, MODEL.NUM_JOINTS is {count}; give one for every keypoint"]
-    return []
-
-
-def _metric(cfg: Any) -> list[str]:
-    (section, name), metric = _scored(cfg), cfg.TEST.METRIC
-    if (metric == "oks" and name not in COCO_FORMAT) or (metric == "pck" and name == "mpii"):
-        return [f"TEST.METRIC is {metric}, but {section}.DATASET {name} has a metric of its own; leave it out"]
-    if metric == "pck" and name in COCO_FORMAT and (not cfg.TEST.USE_GT_BBOX or cfg.TEST.BOTH_BOXES):
-        return ["TEST.METRIC pck needs annotated boxes; set TEST.USE_GT_BBOX True and TEST.BOTH_BOXES False"]
-    return []
-
-
 def fits_codec(loss: str, codec: str) -> bool:
     """Whether a loss can train for a codec.
 
@@ -240,6 +173,10 @@ def fits_codec(loss: str, codec: str) -> bool:
 
 
 def _loss(cfg: Any) -> list[str]:
+    if cfg.ADAPT.METHOD and cfg.MODEL.CODEC in LOSSES_OF_CODEC:
+        return [
+            f"ADAPT.METHOD {cfg.ADAPT.METHOD} takes heatmaps alone, but MODEL.CODEC is {cfg.MODEL.CODEC}; take gaussian"
+        ]
     if cfg.LOSS.NAME and not fits_codec(cfg.LOSS.NAME, cfg.MODEL.CODEC):
         own = "; ".join(f"{' and '.join(losses)} with codec {codec}" for codec, losses in LOSSES_OF_CODEC.items())
         return [
@@ -270,62 +207,4 @@ def _megvii(cfg: Any) -> list[str]:
                 f"LOSS.{key} is {not value}, but with MODEL.CODEC megvii a joint counts by its visibility and nothing "
                 f"else; set it to {value}"
             )
-    return found
-
-
-def _scored(cfg: Any) -> tuple[str, str]:
-    """The section whose test split is scored, and its data set."""
-    section = "TARGET" if cfg.TARGET.DATASET else "DATASET"
-    return section, cfg[section].DATASET
-
-
-def _boxes(cfg: Any) -> list[str]:
-    section, name = _scored(cfg)
-    if name in ANNOTATED_BOXES_ONLY and cfg.TEST.BOTH_BOXES:
-        return [
-            f"TEST.BOTH_BOXES is True, but {section}.DATASET {name} is always scored on its annotated boxes, so there "
-            "is one kind only; set TEST.BOTH_BOXES False"
-        ]
-    return []
-
-
-def _animals(cfg: Any) -> list[str]:
-    found = []
-    for section in ("DATASET", "TARGET"):
-        animals = list(cfg[section].ANIMALS)
-        known = TIGDOG_ANIMALS if cfg[section].DATASET == "tigdog" else animals
-        if not animals or len(set(animals)) < len(animals) or not set(animals) <= set(known):
-            found.append(f"{section}.ANIMALS is {animals}; give one or more of {', '.join(TIGDOG_ANIMALS)}, each once")
-    return found
-
-
-def _adapt(cfg: Any) -> list[str]:
-    """Methods and the data they need."""
-    adapt, found = cfg.ADAPT, []
-    method = adapt.METHOD
-    found += [f"{key} is {_lookup(cfg, key)}; expected 0 to 1" for key in SHARES if not 0 <= _lookup(cfg, key) <= 1]
-    if method and not cfg.TARGET.DATASET:
-        found.append(f"ADAPT.METHOD is {method}, but there is no TARGET to adapt to; name one, e.g. TARGET.ROOT")
-    if cfg.TARGET.PROB_HALF_BODY > 0 and method != "supervised":
-        found.append(
-            f"TARGET.PROB_HALF_BODY is {cfg.TARGET.PROB_HALF_BODY}, but half bodies are cropped by labels, which "
-            "TARGET has none of; leave it out"
-        )
-    if cfg.HUMANS.DATASET and method not in ("wscda", "pplo"):
-        found.append(f"HUMANS is read by ADAPT.METHOD wscda and pplo, not by {method!r}; leave the section out")
-    if method in ("wscda", "pplo"):
-        if adapt.ALPHA * adapt.BETA >= 0:
-            found.append(
-                f"ADAPT.ALPHA is {adapt.ALPHA} and BETA {adapt.BETA}; their product must be below 0, so that the "
-                "features that help the pose confuse the discriminator, e.g. -1 and 500"
-            )
-        if cfg.MODEL.NAME not in ONE_FINAL_LAYER:
-            found.append(
-                f"ADAPT.METHOD {method} adapts the features before the last layer, of which {cfg.MODEL.NAME} has "
-                f"several; take one of {', '.join(ONE_FINAL_LAYER)}"
-            )
-    if method and cfg.MODEL.CODEC in LOSSES_OF_CODEC:
-        found.append(f"ADAPT.METHOD {method} takes heatmaps alone, but MODEL.CODEC is {cfg.MODEL.CODEC}; take gaussian")
-    if method and cfg.TRAIN.STAGES > 1:
-        found.append(f"ADAPT.METHOD {method} counts its epochs through one stage; set TRAIN.STAGES 1")
     return found

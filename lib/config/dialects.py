@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from .check import ANNOTATED_BOXES_ONLY
+from .check_data import ANNOTATED_BOXES_ONLY
 
 # SimpleBaselines' names -> ours.
 RENAMED = {

@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from ..config.check import ANIMAL_SETS
+from ..config.check_data import ANIMAL_SETS
 from ..metrics import box_nms, oks_nms, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json
 from ..utils.registry import Registry

@@ -214,8 +214,8 @@ class TrainingState:
                 f"{path}: holds weights but no optimizer; resume from a checkpoint.pth, or give the file as "
                 "MODEL.PRETRAINED and set AUTO_RESUME False"
             )
-        if self.objective is not None and content.get("objective"):
-            self.objective.load_state_dict(content["objective"])
+        if self.objective is not None:
+            self.objective.load_state_dict(content.get("objective", {}))
         options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(content["optimizer"])
         for group, present in zip(self.optimizer.param_groups, options, strict=True):

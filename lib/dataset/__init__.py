@@ -11,7 +11,7 @@ from typing import Any
 from ..codecs import build_codec
 from ..codecs.base import Codec
 from ..config import data_path, domain_config, replaced
-from ..config.check import JOINTS
+from ..config.check_data import JOINTS
 from ..utils.registry import Registry
 from . import analogues, build_animals, coco, mpii, own_keypoints, skeletons, toy
 from .building import aspect_ratio_of, augmentation_of, named_boxes, root_of
@@ -41,9 +41,16 @@ DATASETS.register("synthetic_animals")(build_animals.build_synthetic_animals)
 
 
 def build_dataset(cfg: Any, split: str) -> TrainingCrops | TestCrops:
-    """The "train" or the "test" split of an experiment's data set; a DataError where its files are not as expected."""
-    if split not in ("train", "test"):
-        raise ValueError(f"split is {split!r}; expected 'train' or 'test'")
+    """A split of an experiment's data set: "train", "test", or "unlabelled".
+
+    The last is the training split whatever its labels: nobody is left out for want of them, or by DATASET.SELECT_DATA.
+    Readers that crop by labelled keypoints need those all the same.
+
+    Raises:
+        DataError: files are not as expected.
+    """
+    if split not in ("train", "unlabelled", "test"):
+        raise ValueError(f"split is {split!r}; expected 'train', 'unlabelled' or 'test'")
     return DATASETS.get(cfg.DATASET.DATASET)(cfg, split)
 
 
@@ -58,7 +65,7 @@ def build_people(cfg: Any, skeleton: skeletons.Skeleton) -> TrainingCrops:
 def build_coco(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     """Any data set in COCO's format: persons with COCO's keypoints or, with DATASET.SKELETON file, the file's own."""
     root = root_of(cfg)
-    return _train(cfg, root) if split == "train" else _test(cfg, root)
+    return _test(cfg, root) if split == "test" else _train(cfg, root, split == "train")
 
 
 @DATASETS.register("toy")
@@ -83,7 +90,7 @@ def build_mpii(cfg: Any, split: str) -> TrainingCrops | TestCrops:
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     path = mpii.annotation_path(root, data.TRAIN_SET)
     records = mpii.read_people(path, extension=codec.box_extension, aspect_ratio=aspect_ratio_of(cfg))
-    if data.SELECT_DATA:
+    if data.SELECT_DATA and split == "train":
         records = select_consistent(records)
         if not len(records):
             raise DataError(f"{path}: nobody is left after the filter of DATASET.SELECT_DATA; set it to False")
@@ -100,14 +107,14 @@ def _mpii_test(cfg: Any, root: Path, images: ImageFolder) -> TestCrops:
     return TestCrops(records, images, codec, skeletons.MPII, data.COLOR_RGB, ground_truth=truth, boxes=boxes)
 
 
-def _train(cfg: Any, root: Path) -> TrainingCrops:
+def _train(cfg: Any, root: Path, labelled: bool) -> TrainingCrops:
     data, codec = cfg.DATASET, build_codec(cfg)
     if coco.is_test_set(data.TRAIN_SET):
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     images = _images(cfg, root, data.TRAIN_SET)
     source = _read(cfg, root, data.TRAIN_SET)
-    records = _annotated(cfg, source, codec)
-    if data.SELECT_DATA:
+    records = _annotated(cfg, source, codec, labelled)
+    if data.SELECT_DATA and labelled:
         records = _require_people(select_consistent(records), source)
     return TrainingCrops(
         records, images, codec, source.skeleton, augmentation_of(data), data.COLOR_RGB, cfg.SEED,
@@ -168,10 +175,10 @@ def _images(cfg: Any, root: Path, image_set: str) -> ImageFolder:
     return images
 
 
-def _annotated(cfg: Any, source: _Source, codec: Codec) -> Records:
+def _annotated(cfg: Any, source: _Source, codec: Codec, labelled: bool = True) -> Records:
     people = coco.annotated_people(
         source.content, cfg.MODEL.NUM_JOINTS, aspect_ratio_of(cfg), codec.inclusive_boxes, codec.box_extension,
-        source.category_ids,
+        source.category_ids, labelled,
     )  # fmt: skip
     return _require_people(people, source)
 

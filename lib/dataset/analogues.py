@@ -31,9 +31,8 @@ def people_as(crops: TrainingCrops, skeleton: Skeleton) -> TrainingCrops:
     """
     order = counterparts(crops.skeleton, skeleton)
     if (order < 0).all():
-        raise DataError(
-            f"no keypoint of {', '.join(skeleton.names)} stands for one of {', '.join(crops.skeleton.names)}"
-        )
+        theirs, wanted = (", ".join(each.names) for each in (crops.skeleton, skeleton))
+        raise DataError(f"HUMANS: none of the keypoints {theirs} stands for one of {wanted}; leave HUMANS out")
     augmentation = replace(crops.augmentation, prob_half_body=0.0)
     records = reordered(crops.records, order)
     return TrainingCrops(

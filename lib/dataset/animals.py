@@ -43,12 +43,17 @@ def around_keypoints(records: Records, aspect_ratio: float) -> Records:
 
 
 def visible_animals(
-    names: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, aspect_ratio: float, clip: np.ndarray | None = None
+    names: np.ndarray,
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    aspect_ratio: float,
+    clip: np.ndarray | None = None,
+    frame: np.ndarray | None = None,
 ) -> Records:
     """One animal an image, cropped around its visible keypoints; images without a visible one are left out.
 
-    `names` (N,) of the images, `keypoints` (N, K, 2) image px, `visible` (N, K), `clip` (N,). Images have no ids of
-    their own and are numbered.
+    `names` (N,) of the images, `keypoints` (N, K, 2) image px, `visible` (N, K), `clip` and `frame` (N,). Images have
+    no ids of their own and are numbered.
     """
     shown = (visible > 0).any(axis=1)
     count = int(shown.sum())
@@ -57,6 +62,7 @@ def visible_animals(
     return Records(
         names[shown], np.arange(count), np.arange(count), keypoints=points, visible=labelled,
         box_scores=np.ones(count), **_crops(points, labelled, aspect_ratio), clip=None if clip is None else clip[shown],
+        frame=None if frame is None else frame[shown],
         left_out={"without a visible keypoint": len(names) - count} if count < len(names) else {},
     )  # fmt: skip
 
@@ -89,4 +95,4 @@ def _in_clips(records: Records, images: Sequence[Mapping[str, Any]], path: Path)
             raise DataError(f"{path}: image {image['id']} has only one of 'clip' and 'frame'; give both or neither")
     clip, frame = (np.array([image.get(key, NO_CLIP) for image in images], np.int64) for key in ("clip", "frame"))
     order = np.lexsort((frame[records.image_index], clip[records.image_index]))
-    return replace(records, clip=clip[records.image_index]).select(order)
+    return replace(records, clip=clip[records.image_index], frame=frame[records.image_index]).select(order)

@@ -22,7 +22,7 @@ def build_toy_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
     toy_animals.ensure_toy_animals(
         root, data.TOY_DOMAIN, data.TRAIN_SET, data.TEST_SET, data.TOY_TRAIN_IMAGES, data.TOY_TEST_IMAGES
     )
-    image_set = data.TRAIN_SET if split == "train" else data.TEST_SET
+    image_set = data.TEST_SET if split == "test" else data.TRAIN_SET
     path = animals.annotation_path(root, image_set)
     records = animals.read_animals(path, cfg.MODEL.NUM_JOINTS, aspect_ratio_of(cfg))
     images = ImageFolder(coco.image_folder(root, image_set), data.DATA_FORMAT)
@@ -42,7 +42,7 @@ def build_synthetic_animals(cfg: Any, split: str) -> TrainingCrops | TestCrops:
 
 def _ccssl_animals(cfg: Any, split: str, reader: ModuleType) -> TrainingCrops | TestCrops:
     data, root = cfg.DATASET, root_of(cfg)
-    image_set = data.TRAIN_SET if split == "train" else data.TEST_SET
+    image_set = data.TEST_SET if split == "test" else data.TRAIN_SET
     images = reader.image_folder(root, data.ANIMALS, data.DATA_FORMAT)
     records = reader.read_animals(root, data.ANIMALS, image_set, aspect_ratio_of(cfg))
     digest = hashlib.sha256(records.boxes.tobytes()).hexdigest()  # they come from many files
@@ -53,7 +53,7 @@ def _ccssl_animals(cfg: Any, split: str, reader: ModuleType) -> TrainingCrops | 
 
 def _animal_crops(cfg: Any, split: str, records: Records, images: ImageFolder, boxes: str) -> TrainingCrops | TestCrops:
     data, codec = cfg.DATASET, build_codec(cfg)
-    if split == "train":
+    if split != "test":
         return TrainingCrops(
             records, images, codec, skeletons.QUADRUPED, augmentation_of(data), data.COLOR_RGB, cfg.SEED
         )

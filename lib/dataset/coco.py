@@ -205,8 +205,9 @@ def annotated_people(
     inclusive: bool = False,
     extension: Sequence[float] | None = None,
     categories: Collection[int] = PERSONS,
+    labelled: bool = True,
 ) -> Records:
-    """Everybody with a usable box and at least one labelled keypoint, in the forks' order.
+    """Everybody with a usable box and, if `labelled`, at least one labelled keypoint, in the forks' order.
 
     Left out, as HRNet's reader does: crowds, boxes without area after clipping to the image, areas of 0, people
     without keypoints, other categories than those with the ids `categories`. `inclusive` is DarkPose's box convention;
@@ -214,7 +215,7 @@ def annotated_people(
     """
     images = content["images"]
     position = {image["id"]: i for i, image in enumerate(images)}
-    reasons = [_left_out(annotation, position, categories) for annotation in content["annotations"]]
+    reasons = [_left_out(annotation, position, categories, labelled) for annotation in content["annotations"]]
     people = [a for a, reason in zip(content["annotations"], reasons, strict=True) if not reason]
     people.sort(key=lambda a: position[a["image_id"]])  # stable: the file's order within an image
     index = np.array([position[a["image_id"]] for a in people], np.int64)
@@ -234,7 +235,9 @@ def annotated_people(
     )  # fmt: skip
 
 
-def _left_out(annotation: dict[str, Any], position: Mapping[Any, int], categories: Collection[int]) -> str:
+def _left_out(
+    annotation: dict[str, Any], position: Mapping[Any, int], categories: Collection[int], labelled: bool
+) -> str:
     """Why an annotation is not among the people, "" where it may be."""
     if annotation["image_id"] not in position:
         return ELSEWHERE
@@ -242,7 +245,7 @@ def _left_out(annotation: dict[str, Any], position: Mapping[Any, int], categorie
         return "crowds"
     if annotation["category_id"] not in categories:
         return OTHERS
-    if not max(annotation["keypoints"]) > 0:
+    if labelled and not max(annotation["keypoints"]) > 0:
         return "without labelled keypoints"
     return "" if annotation["area"] > 0 else NO_AREA
 

@@ -97,8 +97,13 @@ class JointLoader:
             sampler.epoch += 1
 
 
-def test_loader(dataset: TestCrops, batch_size: int, workers: int, pin_memory: bool = False) -> DataLoader:
-    """Batches of whole images with about `batch_size` crops; an image with more makes a larger batch."""
+def test_loader(
+    dataset: TestCrops, batch_size: int, workers: int, pin_memory: bool = False, persistent: bool = True
+) -> DataLoader:
+    """Batches of whole images with about `batch_size` crops; an image with more makes a larger batch.
+
+    Processes that are not `persistent` end with each pass: for a loader that is seldom used.
+    """
     return DataLoader(
         dataset,
         batch_sampler=pack(dataset.sizes, batch_size),
@@ -106,7 +111,7 @@ def test_loader(dataset: TestCrops, batch_size: int, workers: int, pin_memory: b
         pin_memory=pin_memory,
         collate_fn=join_images,
         worker_init_fn=_one_thread,
-        persistent_workers=workers > 0,
+        persistent_workers=workers > 0 and persistent,
     )
 
 

@@ -28,6 +28,7 @@ class Records:
         left_out: why annotations or detections of the file are not among the people, in words -> how many.
         clip: (N,) int, the shot that each record's image is a frame of, -1 for none; records of one clip stand in time
             order. None for data sets of single images.
+        frame: (N,) int, the number of the image in its clip; None where there are no clips.
         category: (N,) int, the file's category id of each; None where a data set has only one kind.
     """
 
@@ -43,6 +44,7 @@ class Records:
     hidden: np.ndarray | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     clip: np.ndarray | None = None
+    frame: np.ndarray | None = None
     category: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class Records:
     def select(self, kept: np.ndarray) -> "Records":
         """The people at the indices (or under the mask) `kept`; images stay."""
         names = (
-            "image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes", "hidden", "clip",
+            "image_index", "center", "scale", "keypoints", "visible", "box_scores", "boxes", "hidden", "clip", "frame",
             "category",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}

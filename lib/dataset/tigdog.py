@@ -53,15 +53,15 @@ def read_animals(root: Path, animals: Sequence[str], image_set: str, aspect_rati
         DataError: a file is missing, broken, or does not fit the others; no frame with a visible landmark.
     """
     parts = [_read_animal(root, animal, image_set) for animal in animals]
-    names, keypoints, visible, clip = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    records = visible_animals(names, keypoints, visible, aspect_ratio, clip)
+    names, keypoints, visible, clip, frame = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    records = visible_animals(names, keypoints, visible, aspect_ratio, clip, frame)
     if not len(records):
         raise DataError(f"{root}: no frame of the set {image_set} has a visible landmark; choose frames that have")
     return records
 
 
 def _read_animal(root: Path, animal: str, image_set: str) -> tuple[np.ndarray, ...]:
-    """Names (N,), keypoints (N, 18, 2) in image px from 0, visible (N, 18) and clip (N,) of an animal's frames."""
+    """Names (N,), keypoints (N, 18, 2), image px from 0, visible (N, 18), clip and frame (N,) of an animal's frames."""
     shots = read_shots(root, animal)
     counts = shots[:, 2] - shots[:, 1] + 1
     ends = np.cumsum(counts)
@@ -76,7 +76,8 @@ def _read_animal(root: Path, animal: str, image_set: str) -> tuple[np.ndarray, .
         keypoints[of_shot] = positions[frame[of_shot]][:, ORDER[animal]]
         visible[of_shot] = present[frame[of_shot]][:, ORDER[animal]]
     names = np.array([f"{animal}/{number:08d}.jpg" for number in shots[shot, 1] + frame])
-    return names, keypoints, visible, shots[shot, 0] + SHOTS_OF_AN_ANIMAL * list(ORDER).index(animal)
+    clip = shots[shot, 0] + SHOTS_OF_AN_ANIMAL * list(ORDER).index(animal)
+    return names, keypoints, visible, clip, frame
 
 
 def landmark_path(root: Path, animal: str, shot: int) -> Path:

@@ -32,12 +32,13 @@ def labels(shifts, confident):
     return keypoints, confidence
 
 
-def carried(shifts, confident, clip=None, **options):
+def carried(shifts, confident, clip=None, frame=None, **options):
     frames = film(shifts)
     keypoints, confidence = labels(shifts, confident)
     clip = np.zeros(len(shifts), int) if clip is None else np.asarray(clip)
     before = keypoints.copy(), confidence.copy()
-    result = carry_over(keypoints, confidence, clip, frames.__getitem__, **options)
+    frame = np.arange(len(shifts)) if frame is None else np.asarray(frame)
+    result = carry_over(keypoints, confidence, clip, frame, frames.__getitem__, **options)
     assert np.array_equal(keypoints, before[0]) and np.array_equal(confidence, before[1])
     return result
 
@@ -60,14 +61,14 @@ def test_the_confident_frame_s_labels_go_to_both_sides_with_less_confidence(conf
 def test_the_more_confident_side_counts():
     keypoints, confidence = labels(STEADY, [0, 3])
     confidence[3] = 0.95
-    result = carry_over(keypoints, confidence, np.zeros(4, int), film(STEADY).__getitem__)
+    result = carry_over(keypoints, confidence, np.zeros(4, int), np.arange(4), film(STEADY).__getitem__)
     assert np.allclose(result[1], np.array([[0.8], [0.95 * 0.81], [0.95 * 0.9], [0.95]]))
 
 
 def test_a_label_is_not_replaced_by_a_less_confident_one():
     keypoints, confidence = labels(STEADY, [0, 1])
     keypoints[1] += 2.0  # another opinion, as confident
-    result = carry_over(keypoints, confidence, np.zeros(4, int), film(STEADY).__getitem__)
+    result = carry_over(keypoints, confidence, np.zeros(4, int), np.arange(4), film(STEADY).__getitem__)
     assert np.array_equal(result[0][1], keypoints[1])
 
 
@@ -83,10 +84,17 @@ def test_nothing_goes_from_clip_to_clip_or_to_single_images():
     assert np.allclose(confidence[:, 0], [0.1, 0.8, 0.1, 0.1])
 
 
+def test_nothing_goes_over_a_gap():
+    _, confidence = carried(STEADY, [0], frame=[3, 4, 6, 7])
+    assert np.allclose(confidence[:, 0], [0.8, 0.72, 0.1, 0.1])
+
+
 def test_each_frame_is_read_once():
     frames, read = film(STEADY), []
     keypoints, confidence = labels(STEADY, [0])
-    carry_over(keypoints, confidence, np.zeros(4, int), lambda index: (read.append(index), frames[index])[1])
+    carry_over(
+        keypoints, confidence, np.zeros(4, int), np.arange(4), lambda index: (read.append(index), frames[index])[1]
+    )
     assert sorted(read) == [0, 1, 2, 3]
 
 

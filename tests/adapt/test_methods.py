@@ -105,11 +105,17 @@ class TestCCSSL:
             asked.append(index)
             return np.zeros((SIZE, SIZE, 3), np.uint8)
 
-        method = CCSSL(
-            labelled, rounds, lambda epoch: 0.2, clip=np.array([0, 0, 0, 1, 1, 1, -1, -1]), read_frame=read_frame
-        )
+        time = np.array([0, 0, 0, 1, 1, 1, -1, -1]), np.array([0, 1, 2, 0, 1, 2, -1, -1])
+        method = CCSSL(labelled, rounds, lambda epoch: 0.2, time=time, read_frame=read_frame)
         method.begin_epoch(network, 2)
         assert sorted(asked) == [0, 1, 2, 3, 4, 5]
+
+    def test_a_checkpoint_of_other_crops_or_of_another_method_is_refused(self, labelled, network, rounds):
+        method, other = (CCSSL(labelled, rounds, lambda epoch: 0.5) for _ in range(2))
+        method.fits, other.fits = "ADAPT.METHOD ccssl on 8 crops", "ADAPT.METHOD ccssl on 9 crops"
+        for state in (method.state_dict(), {}):
+            with pytest.raises(ValueError, match="this run is of ADAPT.METHOD ccssl on 9 crops; set AUTO_RESUME False"):
+                other.load_state_dict(state)
 
     def test_it_is_resumed(self, labelled, network, rounds):
         method = CCSSL(labelled, rounds, lambda epoch: 0.5)
@@ -289,7 +295,7 @@ class TestPPLO:
         method = PPLO(labelled, Discriminator(3), rounds, lambda number: 0.3)
         method.begin_epoch(adapted, 2)
         state = copy.deepcopy(method.state_dict())
-        assert set(state) == {"discriminator", "labels"}
+        assert set(state) == {"fits", "discriminator", "labels"}
         kept = rounds.labels.kept.clone()
         rounds.labels.keep(2.0)
         method.load_state_dict(state)

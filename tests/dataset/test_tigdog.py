@@ -83,6 +83,7 @@ def test_frames_of_a_set_in_order_of_shots_and_time(root):
     horses = [f"horse/{frame:08d}.jpg" for frame in (1, 2, 4, 13)]
     assert frames_of(train) == [*horses, *(f"tiger/{frame:08d}.jpg" for frame in (3, 4, 5))]
     assert train.clip.tolist() == [7, 7, 7, 3, 10008, 10008, 10008]
+    assert train.frame.tolist() == [0, 1, 3, 2, 0, 1, 2]
     assert train.left_out == {"without a visible keypoint": 1}
     valid = tigdog.read_animals(root, ["horse", "tiger"], "valid", 1.0)
     assert frames_of(valid) == ["horse/00000011.jpg", "tiger/00000001.jpg", "tiger/00000002.jpg"]
@@ -298,7 +299,7 @@ class TestBadFiles:
 
 
 def test_configuration_and_reader_know_the_same_animals():
-    from heatpose.config.check import TIGDOG_ANIMALS
+    from heatpose.config.check_data import TIGDOG_ANIMALS
 
     assert tuple(tigdog.ORDER) == TIGDOG_ANIMALS
 

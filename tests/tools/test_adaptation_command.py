@@ -145,8 +145,12 @@ def test_a_killed_adaptation_resumes_to_the_same_weights(trained, write, reposit
 MISTAKES = {
     "no target": (("TARGET.DATASET", ""), "there is no TARGET to adapt to"),
     "method": (("ADAPT.METHOD", "ccsll"), "ADAPT.METHOD is 'ccsll'; choose one of"),
-    "signs": (("ADAPT.METHOD", "wscda", "ADAPT.ALPHA", "1"), "their product must be below 0"),
+    "signs": (("ADAPT.METHOD", "wscda", "ADAPT.ALPHA", "1"), "confuse the discriminator, ALPHA below 0"),
     "people": (("HUMANS.DATASET", "toy"), "HUMANS is read by ADAPT.METHOD wscda and pplo"),
+    "never": (("TRAIN.END_EPOCH", "1"), "ccssl would never begin"),
+    "weight": (("LOSS.USE_TARGET_WEIGHT", "False"), "leaves out rejected pseudo-labels by their weight"),
+    "selection": (("TARGET.SELECT_DATA", "True"), "selects by labels"),
+    "choice": (("TARGET.AUGMENTATION", "mpsn"), "TARGET.AUGMENTATION is 'mpsn'; choose one of"),
     "share": (("ADAPT.FLOW_DECAY", "1.5"), "ADAPT.FLOW_DECAY is 1.5; expected 0 to 1"),
     "half bodies": (("TARGET.PROB_HALF_BODY", "0.5"), "half bodies are cropped by labels"),
     "joints": (("TARGET.DATASET", "toy"), "TARGET.DATASET toy has 17 keypoints"),
