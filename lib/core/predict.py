@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from ..metrics import heatmap_accuracy
 from ..utils.batch import IMAGENET, PixelStatistics, final_output, normalise
+from .distributed import ALONE, World
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,15 @@ def predict(
     flip_pairs: Sequence[tuple[int, int]] | None = None,
     observer: BatchObserver | None = None,
     pixels: PixelStatistics = IMAGENET,
+    world: World = ALONE,
 ) -> np.ndarray:
-    """(N, K, 3) float32 keypoints x, y, score in image px, one row for each record.
+    """(N, K, 3) float32 keypoints x, y, score in image px, one row for each record; in every process of `world`.
 
     Args:
         center, scale: (N, 2) boxes of all records, image px; the loader's batches name theirs in "index".
         batch_size: most crops the network is given at once; an image with more is cut into pieces.
         flip_pairs: average with the prediction on the mirrored crop (flip test); None for no flip test.
+        world: the processes whose loaders have a share of the records each.
     """
     model.eval()
     boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
@@ -54,10 +57,10 @@ def predict(
             indices.append(batch["index"])
             if observer is not None:
                 observer(batch, output, keypoints, scores)
-    joined = torch.cat(found).cpu().numpy()
-    result = np.zeros((len(center), *joined.shape[1:]), np.float32)
-    result[torch.cat(indices).numpy()] = joined
-    return _without_undefined(result, center)
+    if not found and world.size > 1:  # fewer batches than processes
+        found, indices = [torch.zeros(0, 0, 3)], [torch.zeros(0, dtype=torch.int64)]
+    result = world.assemble(torch.cat(found).cpu(), torch.cat(indices), len(center))
+    return _without_undefined(result.numpy(), center)
 
 
 def heatmaps(
@@ -74,11 +77,12 @@ def heatmaps(
 class MeanAccuracy:
     """The forks' accuracy of heatmaps over the batches of a prediction, against labels: a BatchObserver.
 
-    The sums stay on the device. `percent` is the mean over the batches, each with the number of its joints.
+    The sums stay on the device. `percent` is the mean over the batches, each with the number of its joints; in every
+    process of `world` over the batches of all.
     """
 
-    def __init__(self, codec: Any):
-        self.codec = codec
+    def __init__(self, codec: Any, world: World = ALONE):
+        self.codec, self.world = codec, world
         self.right: Tensor | float = 0.0
         self.count: Tensor | float = 0.0
 
@@ -91,7 +95,8 @@ class MeanAccuracy:
 
     @property
     def percent(self) -> float:
-        return 100 * float(self.right) / max(float(self.count), 1.0)
+        right, count = self.world.total(torch.tensor([float(self.right), float(self.count)], dtype=torch.float64))
+        return 100 * float(right) / max(float(count), 1.0)
 
 
 def _without_undefined(keypoints: np.ndarray, center: np.ndarray) -> np.ndarray:

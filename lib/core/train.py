@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from ..metrics import heatmap_accuracy
 from .checkpoint import CheckpointError, save_atomically
+from .distributed import ALONE, World
 from .objective import Objective, Step
 from .weights import load_weights
 
@@ -78,6 +79,15 @@ class _Meter:
         self.weight = self.weight + accuracy.count
         self.samples += samples
 
+    def join(self, world: World) -> None:
+        """Adds the sums of the other processes."""
+        if world.size == 1:
+            return
+        sums = [self.loss, self.accuracy, self.weight, torch.tensor(self.samples), *self.figures.values()]
+        total = world.total(torch.stack([each.detach().double().cpu() for each in sums]))
+        self.loss, self.accuracy, self.weight, samples, *figures = total.unbind()
+        self.samples, self.figures = int(samples), dict(zip(self.figures, figures, strict=True))
+
 
 def train_one_epoch(
     model: nn.Module,
@@ -89,8 +99,9 @@ def train_one_epoch(
     epoch: int,
     observer: TrainingObserver,
     report_every: int = 100,
+    world: World = ALONE,
 ) -> None:
-    """One pass over `loader`.
+    """One pass over `loader`; with many processes over its share, `model` being what `world` wraps.
 
     Raises:
         TrainingError: the loss became infinite or NaN; noticed at the next report, before anything is saved.
@@ -102,19 +113,26 @@ def train_one_epoch(
     for step, batch in enumerate(loader, start=1):
         meter.waited += time.perf_counter() - ready
         step_taken = objective.step(model, batch)
-        loss = step_taken.loss
+        loss, samples = step_taken.loss, len(batch["crop"])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if world.size == 1:
+            loss.backward()
+        else:
+            weight = loader.sampler.weight(step)  # type: ignore[attr-defined]
+            (loss * weight).backward()
+            samples = samples if weight else 0
         optimizer.step()
         learning_rate = float(scheduler.get_last_lr()[0])
         scheduler.step()
         objective.end_step(model)
         heatmaps, peaks = objective.maps(step_taken)
-        meter.add(loss, heatmap_accuracy(heatmaps, peaks), len(batch["crop"]), step_taken.figures)
+        if samples:
+            meter.add(loss, heatmap_accuracy(heatmaps, peaks), samples, step_taken.figures)
         first_bad = torch.where((first_bad < 0) & ~loss.detach().isfinite(), step, first_bad)
         observer.on_step()
         if step % report_every == 0 or step == steps:
-            _stop_if_bad(int(first_bad), epoch, learning_rate)
+            _stop_if_bad(world.first_of(int(first_bad)), epoch, learning_rate)
+            meter.join(world)
             observer.on_report(_report(meter, epoch, step, steps, learning_rate, batch, step_taken))
             meter = _Meter(device)
         ready = time.perf_counter()
@@ -263,17 +281,22 @@ def fit(
     report_every: int = 100,
     validate_every: int = 1,
     stages: int = 1,
+    world: World = ALONE,
+    seed: int = 0,
 ) -> None:
     """Trains from `state.epoch` to the end of the last of `stages`, each of which has `end_epoch` epochs.
 
     Scores after every `validate_every` epochs and after a stage's last: `validate(epoch)`, higher is better. Epochs are
     counted through all stages, and `loader.sampler` takes the number in its attribute `epoch`: no stage repeats the
     samples of another. Writes checkpoint.pth every epoch, model_best.pth at every new best score, stage_<i>.pth
-    before stage i+1 begins and final_state.pth at the end.
+    before stage i+1 begins and final_state.pth at the end; of the processes of `world` only rank 0 writes, and
+    `validate` gives all of them the same score. `seed` is for random numbers that differ between processes.
     """
+    network = world.wrap(state.model, device)
     for stage in range(state.stage, stages + 1):
         if stage > state.stage:
-            state.save_weights(folder / f"stage_{state.stage}.pth")
+            if world.is_first:
+                state.save_weights(folder / f"stage_{state.stage}.pth")
             state.begin_stage()
         end = state.stage_start + end_epoch
         if stages > 1 and state.epoch < end:
@@ -283,16 +306,21 @@ def fit(
             labels = objective.begin_epoch(state.model, epoch)
             if labels is not None:
                 observer.on_pseudo_labels(epoch, labels)
+            world.vary_random(seed, epoch)
             train_one_epoch(
-                state.model, loader, objective, state.optimizer, state.scheduler, device, epoch, observer, report_every
-            )
+                network, loader, objective, state.optimizer, state.scheduler, device, epoch, observer, report_every,
+                world,
+            )  # fmt: skip
+            world.match_buffers(state.model)
             is_due = (epoch + 1 - state.stage_start) % validate_every == 0 or epoch + 1 == end
             score = validate(epoch) if is_due else None
             is_best = score is not None and score > state.best_score
             state.epoch = epoch + 1
             state.best_score = score if score is not None and is_best else state.best_score
-            if is_best:
+            if is_best and world.is_first:
                 state.save_weights(folder / "model_best.pth")
-            state.save(folder / "checkpoint.pth")
+            if world.is_first:
+                state.save(folder / "checkpoint.pth")
             observer.on_epoch(epoch, score, is_best)
-    state.save_weights(folder / "final_state.pth")
+    if world.is_first:
+        state.save_weights(folder / "final_state.pth")

@@ -13,20 +13,38 @@ from .joints import TestCrops, TrainingCrops, join_images
 class EpochSampler(Sampler):
     """(epoch, index) of every sample in an order that (seed, epoch) alone decides, so that a resumed run goes on alike.
 
-    Set `epoch` before each pass.
+    Set `epoch` before each pass. With `shard` (rank, processes) every so many-th sample of that order is taken, so that
+    a step of all processes together has the samples of one process with a batch as large as theirs together. Each
+    process has the same number of steps: where nothing is left for the last one, a sample is repeated, with weight 0.
     """
 
-    def __init__(self, size: int, shuffle: bool, seed: int):
+    def __init__(self, size: int, shuffle: bool, seed: int, batch_size: int = 1, shard: tuple[int, int] = (0, 1)):
         self.size, self.shuffle, self.seed, self.epoch = size, shuffle, seed, 0
+        self.batch_size, (self.rank, self.processes) = batch_size, shard
+
+    @property
+    def _own(self) -> int:
+        return len(range(self.rank, self.size, self.processes))
+
+    @property
+    def _repeated(self) -> int:
+        """1 where the last step has samples for other processes only."""
+        return int(-(-self._own // self.batch_size) < -(-self.size // (self.batch_size * self.processes)))
 
     def __len__(self) -> int:
-        return self.size
+        return self._own + self._repeated
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = (
             np.random.default_rng((self.seed, self.epoch)).permutation(self.size) if self.shuffle else range(self.size)
         )
-        return ((self.epoch, int(index)) for index in order)
+        own = [*order[self.rank :: self.processes], *order[: self._repeated]]
+        return ((self.epoch, int(index)) for index in own)
+
+    def weight(self, step: int) -> float:
+        """What the mean loss of this process counts at `step` (from 1), so that the processes' mean is the samples'."""
+        together = min(self.batch_size * self.processes, self.size - (step - 1) * self.batch_size * self.processes)
+        return len(range(self.rank, together, self.processes)) * self.processes / together
 
 
 def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
@@ -52,10 +70,16 @@ def _one_thread(worker: int) -> None:
 
 
 def training_loader(
-    dataset: TrainingCrops, batch_size: int, shuffle: bool, workers: int, seed: int, pin_memory: bool = False
+    dataset: TrainingCrops,
+    batch_size: int,
+    shuffle: bool,
+    workers: int,
+    seed: int,
+    pin_memory: bool = False,
+    shard: tuple[int, int] = (0, 1),
 ) -> DataLoader:
     """Batches of crops; its `sampler` is an EpochSampler. The last batch may be smaller, as in the forks."""
-    sampler = EpochSampler(len(dataset), shuffle, seed)
+    sampler = EpochSampler(len(dataset), shuffle, seed, batch_size, shard)
     return DataLoader(
         dataset,
         batch_size,
@@ -98,15 +122,23 @@ class JointLoader:
 
 
 def test_loader(
-    dataset: TestCrops, batch_size: int, workers: int, pin_memory: bool = False, persistent: bool = True
+    dataset: TestCrops,
+    batch_size: int,
+    workers: int,
+    pin_memory: bool = False,
+    persistent: bool = True,
+    shard: tuple[int, int] = (0, 1),
 ) -> DataLoader:
     """Batches of whole images with about `batch_size` crops; an image with more makes a larger batch.
 
-    Processes that are not `persistent` end with each pass: for a loader that is seldom used.
+    Processes that are not `persistent` end with each pass: for a loader that is seldom used. With `shard` (rank,
+    processes) every so many-th batch: a batch is the same in any number of processes, and so are, to the bit, the
+    heatmaps of its crops.
     """
+    rank, processes = shard
     return DataLoader(
         dataset,
-        batch_sampler=pack(dataset.sizes, batch_size),
+        batch_sampler=pack(dataset.sizes, batch_size)[rank::processes],
         num_workers=workers,
         pin_memory=pin_memory,
         collate_fn=join_images,

@@ -185,6 +185,13 @@ class TrainingReporter:
             logger.info(line)
 
 
+class Silent:
+    """An observer of what other processes tell: all of a TrainingReporter's methods, doing nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *seen: None
+
+
 class PredictionReporter:
     """Follows a prediction: a progress bar, the pictures asked for, and one sheet of predictions kept in `sheet`."""
 
