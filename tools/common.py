@@ -1,9 +1,12 @@
 """What the command-line tools share: arguments, errors, devices, and scoring one model on one split."""
 
 import argparse
+import contextlib
+import io
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,16 @@ from typing import Any
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import torch
+from processes import device_number
 
 from heatpose.config import load_config, replaced, scored_config
+from heatpose.core.distributed import ALONE, World, end, join
 from heatpose.core.evaluate import build_scorer
 from heatpose.core.predict import MeanAccuracy, predict
 from heatpose.core.train import TrainingError
 from heatpose.dataset import build_dataset, test_loader
 from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
-from heatpose.report.run import save_run
+from heatpose.report.run import save_run, start_logging
 from heatpose.report.tables import score_table
 from heatpose.utils.batch import pixel_statistics
 
@@ -28,8 +33,10 @@ logger = logging.getLogger(__name__)
 
 
 def parse_arguments(description: str, arguments: Sequence[str] | None = None) -> tuple[Any, Path]:
-    """The configuration and the path of its file."""
-    parsed = argument_parser(description).parse_args(arguments)
+    """The configuration and the path of its file; of many processes, rank 0 alone tells how arguments are written."""
+    aside = contextlib.redirect_stderr(io.StringIO()) if not join().is_first else contextlib.nullcontext()
+    with aside:
+        parsed = argument_parser(description).parse_args(arguments)
     return read_config(parsed), Path(parsed.cfg)
 
 
@@ -56,24 +63,45 @@ def read_config(parsed: argparse.Namespace) -> Any:
 def run(main: Callable[[], None]) -> None:
     """Calls `main`; a user's mistake (ValueError) ends in one line and exit code 2, a failed training in 1.
 
-    HEATPOSE_TRACEBACK=1 shows where it came from.
+    HEATPOSE_TRACEBACK=1 shows where it came from. An error in one of many processes is told once and ends it at once,
+    whatever the others are waiting for; the launcher then ends those.
     """
+    world = join()
+    if world.size == 1:
+        _run(main, world)
+        return
+    code = 0
+    try:
+        _run(main, world)
+        world.wait()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:
+        code = 1
+        if world.is_first_to_fail():
+            traceback.print_exc()
+    end(code)
+
+
+def _run(main: Callable[[], None], world: World) -> None:
     if os.environ.get("HEATPOSE_TRACEBACK"):
         return main()
     try:
         main()
     except ValueError as error:
-        sys.exit(_complain(error, 2))
+        sys.exit(_complain(error, 2, world))
     except TrainingError as error:
-        sys.exit(_complain(error, 1))
+        sys.exit(_complain(error, 1, world))
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         sys.stdout = None  # type: ignore[assignment]  # so that closing it does not raise again
         sys.exit(0)
     except KeyboardInterrupt:
-        sys.exit(_complain("interrupted; AUTO_RESUME True continues from the last finished epoch", 130))
+        sys.exit(_complain("interrupted; AUTO_RESUME True continues from the last finished epoch", 130, world))
 
 
-def _complain(error: object, code: int) -> int:
+def _complain(error: object, code: int, world: World) -> int:
+    if not world.is_first_to_fail():
+        return code
     # An error from a loading process comes with that process's traceback; its last line is the error itself.
     line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
     if "Original Traceback" in str(error):
@@ -82,28 +110,27 @@ def _complain(error: object, code: int) -> int:
     return code
 
 
-def prepare_device(cfg: Any) -> torch.device:
+def begin_logging(world: World, folder: Path | None = None, phase: str = "train") -> None:
+    """Log lines of rank 0; see report.run.start_logging."""
+    if world.is_first:
+        start_logging(folder, phase)
+
+
+def prepare_device(cfg: Any, world: World = ALONE) -> torch.device:
     """The device to compute on, with cuDNN and the seed set."""
     cudnn = cfg.CUDNN
     torch.backends.cudnn.benchmark = cudnn.BENCHMARK
     torch.backends.cudnn.deterministic = cudnn.DETERMINISTIC
     torch.backends.cudnn.enabled = cudnn.ENABLED
     torch.manual_seed(cfg.SEED)
+    if world.size > 1:
+        logger.info("%d processes, %d of them on this machine", world.size, world.local_size)
     if not torch.cuda.is_available():
         logger.info("no CUDA device: computing on the CPU with %d threads", torch.get_num_threads())
         return torch.device("cpu")
-    if cfg.GPUS[0] >= torch.cuda.device_count():
-        raise ValueError(
-            f"GPUS is {list(cfg.GPUS)}, but there are {torch.cuda.device_count()} CUDA devices; set GPUS (0,)"
-        )
-    if len(cfg.GPUS) > 1:
-        logger.warning(
-            "GPUS lists %d devices; this version computes on the first: a step takes BATCH_SIZE_PER_GPU %d samples",
-            len(cfg.GPUS),
-            cfg.TRAIN.BATCH_SIZE_PER_GPU,
-        )
-    torch.cuda.set_device(cfg.GPUS[0])
-    return torch.device("cuda", cfg.GPUS[0])
+    number = device_number(cfg, world)
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def network_name(cfg: Any) -> str:
@@ -123,11 +150,16 @@ def build_painter(cfg: Any, skeleton: Any, codec: Any) -> Painter:
 class Validator:
     """Scores a model on the test split of an experiment, as often as asked."""
 
-    def __init__(self, cfg: Any, codec: Any, device: torch.device, folder: Path, ending: str = ""):
+    def __init__(
+        self, cfg: Any, codec: Any, device: torch.device, folder: Path, ending: str = "", world: World = ALONE
+    ):
         """Results go to `folder`/results, under the data set's name for them with `ending`."""
-        self.cfg, self.codec, self.device, self.folder = cfg, codec, device, folder
-        self.dataset = build_dataset(cfg, "test")
-        self.loader = test_loader(self.dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda")
+        self.cfg, self.codec, self.device, self.folder, self.world = cfg, codec, device, folder, world
+        with world.in_turn():
+            self.dataset = build_dataset(cfg, "test")
+        self.loader = test_loader(
+            self.dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, device.type == "cuda", shard=world.shard
+        )
         self.scorer = build_scorer(cfg, self.dataset)
         self.results = folder / "results" / self.scorer.results_name(cfg.DATASET.TEST_SET, folder.name, ending)
         self.painter = build_painter(cfg, self.dataset.skeleton, codec)
@@ -139,38 +171,49 @@ class Validator:
         return self.dataset.boxes
 
     def score(self, model: torch.nn.Module, prefix: str) -> dict[str, float]:
-        """The data set's numbers; writes the results file, and pictures whose names begin with `prefix`."""
+        """The data set's numbers; writes the results file, and pictures whose names begin with `prefix`.
+
+        Of many processes each predicts its share; rank 0 scores and writes, and all have the numbers.
+        """
         test, records, skeleton = self.cfg.TEST, self.dataset.records, self.dataset.skeleton
-        reporter = PredictionReporter(
-            self.painter, self.codec, len(records), self.folder, prefix, self.cfg.PRINT_FREQ, test.USE_GT_BBOX
-        )
-        accuracy = MeanAccuracy(self.codec) if getattr(self.scorer, "with_accuracy", False) else None
+        reporter = self._reporter(prefix) if self.world.is_first else None
+        accuracy = MeanAccuracy(self.codec, self.world) if getattr(self.scorer, "with_accuracy", False) else None
 
         def observe(*seen: Any) -> None:
-            reporter(*seen)
-            if accuracy is not None:
-                accuracy(*seen)
+            for observer in (reporter, accuracy):
+                if observer is not None:
+                    observer(*seen)
 
         keypoints = predict(
             model, self.loader, self.codec, records.center, records.scale, self.device, test.BATCH_SIZE_PER_GPU,
-            skeleton.flip_pairs if test.FLIP_TEST else None, observe, pixel_statistics(self.cfg),
+            skeleton.flip_pairs if test.FLIP_TEST else None, observe, pixel_statistics(self.cfg), self.world,
         )  # fmt: skip
-        self.sheet = reporter.sheet
-        scores = self.scorer.score_people(keypoints, records, self.results)
+        scores: dict[str, float] = {}
+        if reporter is not None:
+            self.sheet = reporter.sheet
+            scores = self.scorer.score_people(keypoints, records, self.results)
+        scores = self.world.from_first(scores)
         return scores if accuracy is None else {**scores, "accuracy": accuracy.percent}
 
+    def _reporter(self, prefix: str) -> PredictionReporter:
+        crops = sum(self.dataset.sizes[number] for batch in self.loader.batch_sampler for number in batch)
+        return PredictionReporter(
+            self.painter, self.codec, crops, self.folder, prefix, self.cfg.PRINT_FREQ, self.cfg.TEST.USE_GT_BBOX
+        )
 
-def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path) -> list[Validator]:
+
+def build_validators(cfg: Any, codec: Any, device: torch.device, folder: Path, world: World = ALONE) -> list[Validator]:
     """The validator with the boxes that TEST.USE_GT_BBOX chooses and, with TEST.BOTH_BOXES, one with the others.
 
     Scored is TARGET's test split, where the experiment has one.
     """
     cfg = scored_config(cfg)
-    validators = [Validator(cfg, codec, device, folder)]
+    validators = [Validator(cfg, codec, device, folder, "", world)]
     if cfg.TEST.BOTH_BOXES:
         others = not cfg.TEST.USE_GT_BBOX
         ending = "_ground_truth" if others else "_detections"
-        validators.append(Validator(replaced(cfg, {"TEST.USE_GT_BBOX": others}), codec, device, folder, ending))
+        other_boxes = replaced(cfg, {"TEST.USE_GT_BBOX": others})
+        validators.append(Validator(other_boxes, codec, device, folder, ending, world))
     return validators
 
 

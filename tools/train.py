@@ -2,6 +2,7 @@
 
 python tools/train.py --cfg experiments/toy/hrnet.yaml
 python tools/train.py --cfg X.yaml TRAIN.LR 5e-4 AUTO_RESUME True
+torchrun --nproc_per_node 2 tools/train.py --cfg X.yaml
 python tools/train.py --cfg experiments/coco/lpn/lpn50_256x192.yaml TRAIN.STAGES 7
 """
 
@@ -10,11 +11,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import build_painter, build_validators, network_name, parse_arguments, prepare_device, report_scores, run
+import torch
+from common import (
+    begin_logging,
+    build_painter,
+    build_validators,
+    network_name,
+    parse_arguments,
+    prepare_device,
+    report_scores,
+    run,
+)
+from processes import start_processes
 
 from heatpose.adapt import STRONG, Target, begin_epochs, build_method, prepare_model
 from heatpose.codecs import build_codec
-from heatpose.config import data_path, domain_config, dump_config
+from heatpose.config import data_path, domain_config, dump_config, replaced
+from heatpose.core.distributed import World, join
 from heatpose.core.loss import build_loss
 from heatpose.core.objective import Objective, Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
@@ -23,8 +36,8 @@ from heatpose.core.train import TrainingState, fit
 from heatpose.core.weights import load_pretrained
 from heatpose.dataset import JointLoader, build_dataset, build_people, doctor, test_loader, training_loader
 from heatpose.models import build_model
-from heatpose.report.observers import TrainingReporter
-from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config, start_logging
+from heatpose.report.observers import Silent, TrainingReporter
+from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config
 from heatpose.report.summary import summarise
 from heatpose.utils.batch import pixel_statistics, place
 
@@ -33,36 +46,56 @@ logger = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains as the command line, or `arguments` in its place, say."""
-    start_logging()
+    world = join()
+    begin_logging(world)
     cfg, path = parse_arguments("Train the network of an experiment.", arguments)
+    if start_processes(cfg, __file__, arguments):
+        return
+    require_divisible(cfg, world)
     folders = run_folders(cfg.OUTPUT_DIR, cfg.LOG_DIR, cfg.DATASET.DATASET, cfg.MODEL.NAME, file_name(path))
-    start_logging(folders.output, "train")
-    device = prepare_device(cfg)
-    train(cfg, folders, device)
+    begin_logging(world, folders.output, "train")
+    device = prepare_device(cfg, world)
+    train(cfg, folders, device, world)
 
 
-def train(cfg: Any, folders: RunFolders, device: Any) -> None:
+def require_divisible(cfg: Any, world: World) -> None:
+    """A ValueError for what one process can do and many cannot."""
+    if world.size == 1:
+        return
+    if cfg.ADAPT.METHOD:
+        raise ValueError(
+            f"ADAPT.METHOD {cfg.ADAPT.METHOD} trains in one process, this is one of {world.size}; start "
+            "python tools/train.py with GPUS (0,)"
+        )
+    if cfg.LOSS.NAME == "JointsL1Offset" and cfg.LOSS.REDUCTION == "sum":
+        raise ValueError(
+            f"LOSS.REDUCTION sum adds up a batch, but {world.size} processes take the mean of theirs; set it to mean"
+        )
+    if cfg.TRAIN.SYNC_BN and not torch.cuda.is_available():
+        raise ValueError("TRAIN.SYNC_BN is True, but PyTorch has it for CUDA devices only; set it to False")
+
+
+def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:
     """One run: data, model, epochs, and the closing table."""
     codec = build_codec(cfg)
-    model = build_network(cfg, device)  # before the data: a missing backbone shows at once
-    dataset = build_dataset(cfg, "train")
-    validators = build_validators(cfg, codec, device, folders.output)
+    with world.in_turn():  # rank 0 draws, or downloads
+        model = build_network(cfg, device)  # before the data: a missing backbone shows at once
+        dataset = build_dataset(cfg, "train")
+    if cfg.TRAIN.SYNC_BN and world.size > 1:
+        model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    validators = build_validators(cfg, codec, device, folders.output, world)
     doctor.quick_check(dataset, [validator.dataset for validator in validators])
     if not validators[0].scorer.headline:
         raise ValueError(f"DATASET.TEST_SET {cfg.DATASET.TEST_SET} cannot be scored here: train with a set that can")
     logger.info("%d people to train on; scored on %s", len(dataset), validators[0].boxes)
     others = build_others(cfg, dataset)
-    loader = build_loader(cfg, dataset, others, device)
+    loader = build_loader(cfg, dataset, others, device, world)
     objective = build_objective(cfg, codec, model, others, device)
-    state = build_state(cfg, model, objective, len(loader))
+    state = build_state(cfg, model, objective, len(loader), world)
     headline = validators[0].scorer.headline
     resume(cfg, state, folders.output, headline)
-    save_config(folders.output / "config.yaml", dump_config(cfg))
-    epochs = state.stage_start + cfg.TRAIN.END_EPOCH * (cfg.TRAIN.STAGES - state.stage + 1)
-    reporter = TrainingReporter(
-        Board(folders.log), build_painter(cfg, dataset.skeleton, codec), folders.output, state.epoch, epochs,
-        len(loader), headline,
-    )  # fmt: skip
+    require_one_state(state, world)
+    reporter = build_reporter(cfg, folders, state, dataset, codec, headline, world)
 
     def validate(epoch: int) -> float:
         scores = validators[0].score(state.scored, f"val_{epoch}")
@@ -75,13 +108,27 @@ def train(cfg: Any, folders: RunFolders, device: Any) -> None:
     try:
         fit(
             state, loader, objective, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter, cfg.PRINT_FREQ,
-            cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES,
+            cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES, world, cfg.SEED,
         )  # fmt: skip
     finally:
         reporter.close()
     rows = [(validator, validator.score(state.scored, "val_final")) for validator in validators]
     earlier = [row for stage, row in state.scores.items() if stage < state.stage]
-    report_scores(cfg, rows, "train", folders.output / "final_state.pth", earlier)
+    if world.is_first:
+        report_scores(cfg, rows, "train", folders.output / "final_state.pth", earlier)
+
+
+def build_reporter(
+    cfg: Any, folders: RunFolders, state: TrainingState, dataset: Any, codec: Any, headline: str, world: World
+) -> Any:
+    """What follows the training: rank 0 writes the configuration and tells, the others are silent."""
+    if not world.is_first:
+        return Silent()
+    save_config(folders.output / "config.yaml", dump_config(cfg))
+    epochs = state.stage_start + cfg.TRAIN.END_EPOCH * (cfg.TRAIN.STAGES - state.stage + 1)
+    painter = build_painter(cfg, dataset.skeleton, codec)
+    steps = state.steps_per_epoch
+    return TrainingReporter(Board(folders.log), painter, folders.output, state.epoch, epochs, steps, headline)
 
 
 def build_network(cfg: Any, device: Any) -> Any:
@@ -114,12 +161,18 @@ def build_others(cfg: Any, dataset: Any) -> dict[str, Any]:
     return others
 
 
-def build_loader(cfg: Any, dataset: Any, others: Mapping[str, Any], device: Any) -> Any:
+def build_loader(cfg: Any, dataset: Any, others: Mapping[str, Any], device: Any, world: World) -> Any:
     """Batches of labelled crops, joined by those of the other data sets."""
     loaders = [
         training_loader(
-            each, cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.SHUFFLE, cfg.WORKERS, cfg.SEED, device.type == "cuda"
-        )
+            each,
+            cfg.TRAIN.BATCH_SIZE_PER_GPU,
+            cfg.TRAIN.SHUFFLE,
+            cfg.WORKERS,
+            cfg.SEED,
+            device.type == "cuda",
+            shard=world.shard,
+        )  # fmt: skip
         for each in (dataset, *others.values())
     ]
     if not others:
@@ -140,8 +193,11 @@ def build_objective(cfg: Any, codec: Any, model: Any, others: Mapping[str, Any],
     return build_method(cfg, labelled, model, Target(crops, loader, cfg.TEST.BATCH_SIZE_PER_GPU))
 
 
-def build_state(cfg: Any, model: Any, objective: Objective, steps_per_epoch: int) -> TrainingState:
+def build_state(cfg: Any, model: Any, objective: Objective, steps_per_epoch: int, world: World) -> TrainingState:
     """The network with its optimizer and schedule."""
+    if cfg.TRAIN.SCALE_LR and world.size > 1:
+        cfg = replaced(cfg, {"TRAIN.LR": cfg.TRAIN.LR * world.size})
+        logger.info("TRAIN.SCALE_LR: learning rate %g for %d processes", cfg.TRAIN.LR, world.size)
     optimizer = build_optimizer(cfg, [*model.parameters(), *objective.parameters()])
     description = {
         "model": cfg.MODEL.NAME,
@@ -177,6 +233,16 @@ def resume(cfg: Any, state: TrainingState, output: Path, headline: str) -> None:
             "more, or start anew with AUTO_RESUME False"
         )
     logger.info("resumed from %s: epoch %d, best %s so far %.4f", path, state.epoch, headline, state.best_score)
+
+
+def require_one_state(state: TrainingState, world: World) -> None:
+    """A ValueError where a machine resumed from another epoch than rank 0, or from none."""
+    here, there = (state.stage, state.epoch), world.from_first((state.stage, state.epoch))
+    if here != there:
+        raise ValueError(
+            f"process {world.rank} would go on at stage and epoch {here}, process 0 at {there}; OUTPUT_DIR (and "
+            "TRAIN.CHECKPOINT) must be the same folder on all machines"
+        )
 
 
 if __name__ == "__main__":

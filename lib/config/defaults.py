@@ -10,7 +10,7 @@ DEFAULTS: dict[str, Any] = {
     "OUTPUT_DIR": "output",  # results go to OUTPUT_DIR/<dataset>/<model>/<cfg name>/
     "LOG_DIR": "log",  # TensorBoard events go to LOG_DIR/<dataset>/<model>/<cfg name>_<time>/
     "DATA_DIR": "",  # relative paths of data and weights (ROOT, COCO_BBOX_FILE, PRETRAINED, ...) start here
-    "GPUS": [0],  # CUDA devices; without CUDA the CPU is used. This version uses the first one
+    "GPUS": [0],  # CUDA devices, a process each; without CUDA the CPU is used. See docs/distributed.md
     "WORKERS": 4,  # data loading processes; 0 loads in the main process
     "PRINT_FREQ": 100,  # a log line (and DEBUG pictures) every so many training steps
     "AUTO_RESUME": False,  # continue from checkpoint.pth in the output folder where there is one
@@ -78,7 +78,7 @@ DEFAULTS: dict[str, Any] = {
         "REDUCTION": "mean",  # JointsL1Offset: mean or sum over the pixels
     },
     "TRAIN": {
-        "BATCH_SIZE_PER_GPU": 32,  # samples per step
+        "BATCH_SIZE_PER_GPU": 32,  # samples per step, of each process
         "SHUFFLE": True,  # new order every epoch
         "BEGIN_EPOCH": 0,  # first epoch, where nothing is resumed
         "END_EPOCH": 140,  # epochs in all; of each stage, where there are several
@@ -86,6 +86,8 @@ DEFAULTS: dict[str, Any] = {
         "VALIDATE_EVERY": 1,  # score after every so many epochs, and after the last
         "OPTIMIZER": "adam",  # adam (ignores WD, as the forks' does), adam_l2 (reads it), adamw, sgd, rmsprop
         "LR": 0.001,  # learning rate
+        "SCALE_LR": False,  # multiply LR by the number of processes
+        "SYNC_BN": False,  # BatchNorm over the batches of all processes together; CUDA only
         "LR_SCHEDULE": "step",  # step: see LR_STEP; linear: the rate falls to 0 at the end (MSPN)
         "LR_STEP": [90, 120],  # epochs (of a stage) after which the rate is multiplied by LR_FACTOR
         "LR_FACTOR": 0.1,  # see LR_STEP
