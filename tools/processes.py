@@ -56,3 +56,20 @@ def device_number(cfg: Any, world: World) -> int:
             f"torchrun --nproc_per_node {torch.cuda.device_count()}"
         )
     return world.local_rank
+
+
+def require_divisible(cfg: Any, world: World) -> None:
+    """A ValueError for what one process can do and many cannot."""
+    if world.size == 1:
+        return
+    if cfg.ADAPT.METHOD:
+        raise ValueError(
+            f"ADAPT.METHOD {cfg.ADAPT.METHOD} trains in one process, this is one of {world.size}; start "
+            "python tools/train.py with GPUS (0,)"
+        )
+    if cfg.LOSS.NAME == "JointsL1Offset" and cfg.LOSS.REDUCTION == "sum":
+        raise ValueError(
+            f"LOSS.REDUCTION sum adds up a batch, but {world.size} processes take the mean of theirs; set it to mean"
+        )
+    if cfg.TRAIN.SYNC_BN and not torch.cuda.is_available():
+        raise ValueError("TRAIN.SYNC_BN is True, but PyTorch has it for CUDA devices only; set it to False")

@@ -22,7 +22,7 @@ from common import (
     report_scores,
     run,
 )
-from processes import start_processes
+from processes import require_divisible, start_processes
 
 from heatpose.adapt import STRONG, Target, begin_epochs, build_method, prepare_model
 from heatpose.codecs import build_codec
@@ -56,23 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begin_logging(world, folders.output, "train")
     device = prepare_device(cfg, world)
     train(cfg, folders, device, world)
-
-
-def require_divisible(cfg: Any, world: World) -> None:
-    """A ValueError for what one process can do and many cannot."""
-    if world.size == 1:
-        return
-    if cfg.ADAPT.METHOD:
-        raise ValueError(
-            f"ADAPT.METHOD {cfg.ADAPT.METHOD} trains in one process, this is one of {world.size}; start "
-            "python tools/train.py with GPUS (0,)"
-        )
-    if cfg.LOSS.NAME == "JointsL1Offset" and cfg.LOSS.REDUCTION == "sum":
-        raise ValueError(
-            f"LOSS.REDUCTION sum adds up a batch, but {world.size} processes take the mean of theirs; set it to mean"
-        )
-    if cfg.TRAIN.SYNC_BN and not torch.cuda.is_available():
-        raise ValueError("TRAIN.SYNC_BN is True, but PyTorch has it for CUDA devices only; set it to False")
 
 
 def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:

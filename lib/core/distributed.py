@@ -7,6 +7,7 @@ method is the identity: nothing of this touches what a single process computes.
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+logger = logging.getLogger(__name__)
 
 # How long a process waits for the others before it gives up. Rank 0 scores while the others wait.
 PATIENCE = timedelta(minutes=30)
@@ -181,8 +184,12 @@ def launch(processes: int, command: Sequence[str]) -> int:
     try:
         elastic_launch(config, command[0])(*command[1:])
     except ChildFailedError as error:
-        # Those that failed because another had ended with 1 or were stopped by a signal, which is a negative code.
-        return max(1, *(failure.exitcode for failure in error.failures.values()))
-    except SignalException as signal:
-        return 128 + int(signal.sigval)
+        # A signal is a negative code: SIGTERM where it was stopped because another had failed.
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        for rank, code in codes.items():
+            if code < 0 and code != -signal.SIGTERM:
+                logger.error("process %d was ended by %s", rank, signal.Signals(-code).name)
+        return max(1, *codes.values())
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
     return 0

@@ -48,8 +48,9 @@ def content(tiny_content, tmp_path):
 
 def test_two_processes_leave_the_files_of_one_and_score_as_one(tool, content, tmp_path):
     """The network has BatchNorm: only with the same running statistics do both processes predict as one does."""
-    done = tool("torchrun", "train", "WORKERS", "1")
+    done = tool("torchrun", "train", "WORKERS", "1", "TRAIN.SCALE_LR", "True", "TRAIN.LR", "0.003")
     assert done.returncode == 0, done.stderr
+    assert "rate 6.00e-03" in done.stdout
     assert done.stdout.count("samples/s") == done.stdout.count("| Arch") == 1
     folder = tmp_path / "output" / "toy" / "hourglass" / "tiny"
     assert len(list(folder.glob("train_*.log"))) == len(list((tmp_path / "log").rglob("events*"))) == 1
@@ -137,3 +138,14 @@ class TestDevices:
         assert [processes.device_number(cfg("(1,0)"), world) for world in worlds] == [1, 0, 1, 0]
         with pytest.raises(ValueError, match="3 processes on this machine, but 2 CUDA devices"):
             processes.device_number(cfg("(0,)"), World(0, 3, 0, 3))
+
+    def test_what_many_cannot_do_is_refused(self, processes, content, tmp_path):
+        """Without TARGET's files: refused before any data is read."""
+        target = {"TARGET.DATASET": "toy", "ADAPT.METHOD": "mean_teacher"}
+        total = {"MODEL.CODEC": "udp_offset", "LOSS.NAME": "JointsL1Offset", "LOSS.REDUCTION": "sum"}
+        for changes, message in ((target, "mean_teacher trains in one process"), (total, "set it to mean")):
+            pairs = [word for pair in changes.items() for word in pair]
+            cfg = load_config(tmp_path / "tiny.yaml", pairs)
+            processes.require_divisible(cfg, World())
+            with pytest.raises(ValueError, match=message):
+                processes.require_divisible(cfg, World(0, 2, 0, 2))
