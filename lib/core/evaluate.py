@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from ..config.check_data import ANIMAL_SETS
 from ..metrics import box_nms, oks_nms, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json
 from ..utils.registry import Registry
+from .coco_matching import BatchedCOCOeval
 from .evaluate_mpii import mpii_scorer
 from .evaluate_pck import pck_scorer
 
@@ -173,13 +173,16 @@ class CocoScorer:
         return f"keypoints_{image_set}_results{ending}.json"
 
     def score(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        """COCO_METRICS of the results; all 0 where there are none."""
+        """COCO_METRICS of the results; all 0 where there are none, a ValueError where one is on an unknown image."""
         if not results:
             logger.warning("no results to score: nobody was detected on the images of the annotations")
             return dict.fromkeys(COCO_METRICS, 0.0)
+        if unknown := {entry["image_id"] for entry in results}.difference(self.truth.imgs):
+            raise ValueError(
+                f"results on image {min(unknown)}, which is not in the annotations; score them with theirs"
+            )
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = COCOeval(self.truth, self.truth.loadRes(results), "keypoints")
-            evaluation.params.kpt_oks_sigmas = np.asarray(self.people.sigmas)
+            evaluation = BatchedCOCOeval(self.truth, *_arrays(results), self.people.sigmas)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
@@ -190,6 +193,15 @@ class CocoScorer:
         results = self.people.results(keypoints, records)
         write_json(results, results_file)
         return self.score(results)
+
+
+def _arrays(results: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Image ids (N,), category ids (N,), keypoints (N, K, 3) and scores (N,) of COCO results."""
+    image_ids, category_ids, scores = (
+        np.array([entry[key] for entry in results]) for key in ("image_id", "category_id", "score")
+    )
+    keypoints = np.array([entry["keypoints"] for entry in results], np.float64)
+    return image_ids, category_ids, keypoints.reshape(len(results), -1, 3), scores
 
 
 class ServerResults:
