@@ -1,8 +1,11 @@
 """Crops as the loaders give them -> images as the networks take them, and what a training step comes to."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +44,22 @@ def standardise(images: Tensor, pixels: PixelStatistics = IMAGENET) -> Tensor:
 
 def normalise(crops: Tensor, device: torch.device, pixels: PixelStatistics = IMAGENET) -> Tensor:
     """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, with mean 0 and deviation 1 by `pixels`."""
+    if device.type == "cpu" and crops.device.type == "cpu" and crops.numel():
+        return _looked_up(crops, pixels)
     return standardise(as_images(crops, device), pixels)
+
+
+def _looked_up(crops: Tensor, pixels: PixelStatistics) -> Tensor:
+    """`normalise` on a CPU: the same numbers, read from a table in one pass over the memory instead of four."""
+    rows = crops.contiguous().view(-1, *crops.shape[2:]).numpy()  # (B*H, W, 3)
+    return torch.from_numpy(cv2.LUT(rows, _table(pixels))).view(crops.shape).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=16)
+def _table(pixels: PixelStatistics) -> np.ndarray:
+    """(1, 256, 3) float32: what every grey level of every channel becomes."""
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 256, 1).expand(-1, -1, -1, 3)
+    return standardise(as_images(levels, torch.device("cpu")), pixels).permute(0, 2, 3, 1)[0].contiguous().numpy()
 
 
 def final_output(output: Tensor | list[Tensor]) -> Tensor:

@@ -1,10 +1,11 @@
 """Crops -> network inputs."""
 
+import numpy as np
 import pytest
 import torch
 
 from heatpose.config import ConfigError, load_config
-from heatpose.utils.batch import PixelStatistics, final_output, normalise, pixel_statistics
+from heatpose.utils.batch import PixelStatistics, as_images, final_output, normalise, pixel_statistics, standardise
 
 CPU = torch.device("cpu")
 
@@ -15,6 +16,20 @@ def test_normalised_crops_have_the_channels_first_and_imagenet_s_statistics():
     assert images.shape == (2, 3, 4, 6)
     expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
     assert images[0, :, 0, 0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("pixels", [PixelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+                                    PixelStatistics((0.2, 0.4, 0.6), (0.5, 0.3, 0.25))])  # fmt: skip
+def test_the_table_of_a_cpu_holds_what_the_arithmetic_gives(pixels):
+    crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 40, 30, 3), np.uint8))
+    crops = crops[:, :, ::2]  # not contiguous
+    images, expected = normalise(crops, CPU, pixels), standardise(as_images(crops, CPU), pixels)
+    assert (
+        torch.equal(images, expected)
+        and images.stride() == expected.contiguous(memory_format=torch.channels_last).stride()
+    )
+    images.zero_()  # the table itself is nobody's to change
+    assert torch.equal(normalise(crops, CPU, pixels), expected)
 
 
 def test_the_configuration_s_statistics_are_used(experiment):
