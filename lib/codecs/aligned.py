@@ -14,6 +14,8 @@ from ..utils.constants import constant
 from ..utils.geometry import udp_matrix
 from .base import Codec
 
+FAR = 1 << 20  # heatmap px: further away than any pixel, and exact in float32
+
 
 class AlignedCodec(Codec):
     """UDP's geometry: crop and stride take outermost pixels to outermost pixels, x and y apart."""
@@ -41,19 +43,33 @@ class DiskCodec(AlignedCodec):
 
         A visible joint outside the map keeps its weight, as in UDP's code.
         """
-        offsets_x, offsets_y = (self._offsets(keypoints_heatmap, axis) for axis in (0, 1))  # (B,K,w), (B,K,h)
-        near = offsets_x.square().unsqueeze(-2) + offsets_y.square().unsqueeze(-1) <= 1  # (B,K,h,w)
+        middle = keypoints_heatmap.nan_to_num().round().clamp(-FAR, FAR).long()  # what is far outside draws nothing
+        columns, offsets_x = self._along(keypoints_heatmap, middle, 0)  # (B,K,n), (B,K,m): pixels within the radius
+        rows, offsets_y = self._along(keypoints_heatmap, middle, 1)
+        near = offsets_x.square().unsqueeze(-2) + offsets_y.square().unsqueeze(-1) <= 1  # (B,K,m,n)
+        near = near & self._on_map(columns, 0).unsqueeze(-2) & self._on_map(rows, 1).unsqueeze(-1)
         near = near & (visible > 0.5)[..., None, None]
-        target = torch.zeros((*near.shape[:2], 3, *near.shape[2:]), device=near.device)  # (B,K,3,h,w)
-        target[:, :, 0] = near
-        target[:, :, 1] = torch.where(near, offsets_x.float().unsqueeze(-2), 0.0)
-        target[:, :, 2] = torch.where(near, offsets_y.float().unsqueeze(-1), 0.0)
-        return target.flatten(1, 2), self._weigh(visible)
+        width, height = self.heatmap_size
+        inside_x, inside_y = columns.clamp(0, width - 1), rows.clamp(0, height - 1)
+        pixel = (inside_y.unsqueeze(-1) * width + inside_x.unsqueeze(-2)).flatten(2)  # (B,K,m*n)
+        values = torch.stack([
+            near.float(),
+            torch.where(near, offsets_x.float().unsqueeze(-2), 0.0),
+            torch.where(near, offsets_y.float().unsqueeze(-1), 0.0),
+        ], dim=2)  # fmt: skip
+        target = torch.zeros((*near.shape[:2], 3, height * width), device=near.device)
+        # Pixels moved onto the map's border add zeros there, so that nothing waits for a count of the others.
+        target.scatter_add_(3, pixel.unsqueeze(2).expand(-1, -1, 3, -1), values.flatten(3))
+        return target.view(len(target), -1, height, width), self._weigh(visible)
 
-    def _offsets(self, keypoints_heatmap: Tensor, axis: int) -> Tensor:
-        """Signed distances (B,K,w or h) along one axis from every pixel to the keypoints, in units of the radius."""
-        pixels = torch.arange(self.heatmap_size[axis], device=keypoints_heatmap.device)
-        return (keypoints_heatmap[..., axis, None] - pixels) / self.disk_radius[axis]
+    def _along(self, keypoints_heatmap: Tensor, middle: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        """Pixels (B,K,n) around the keypoints along one axis, and the signed distances from them in radii."""
+        reach = int(self.disk_radius[axis]) + 1
+        pixels = middle[..., axis, None] + torch.arange(-reach, reach + 1, device=middle.device)
+        return pixels, (keypoints_heatmap[..., axis, None] - pixels) / self.disk_radius[axis]
+
+    def _on_map(self, pixels: Tensor, axis: int) -> Tensor:
+        return (pixels >= 0) & (pixels < self.heatmap_size[axis])
 
     def flip_back(self, output: Tensor, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
         """As every codec's, with x offsets that point the other way."""
