@@ -88,9 +88,10 @@ def coco_results(
     """COCO's results format; coordinates and keypoint scores to four decimals. `category_ids` (N,), or one for all."""
     categories = np.broadcast_to(category_ids, len(keypoints))
     rounded = np.round(keypoints.astype(np.float64), 4).reshape(len(keypoints), -1)
+    columns = image_ids.tolist(), categories.tolist(), rounded.tolist(), np.asarray(scores, np.float64).tolist()
     return [
-        {"image_id": int(image_id), "category_id": int(category), "keypoints": row.tolist(), "score": float(score)}
-        for row, score, image_id, category in zip(rounded, scores, image_ids, categories, strict=True)
+        {"image_id": image_id, "category_id": category, "keypoints": row, "score": score}
+        for image_id, category, row, score in zip(*columns, strict=True)
     ]
 
 
