@@ -4,12 +4,14 @@ Written as sums of shifted maps: exact float32 on every device (matrix products 
 same order every time, and pixels of equal surroundings get equal values, on which singular Hessians depend.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CPU_PIECE = 64  # maps blurred at once on a CPU: what its cache holds takes half the time
+CPU_PIECE = 16  # maps blurred at once on a CPU: what its cache holds takes half the time
 
 
 def gaussian_kernel(size: int) -> list[float]:
@@ -28,10 +30,18 @@ def blur(maps: Tensor, kernel: list[float], border: str) -> Tensor:
     tensor([[[[0.5625, 0.5625],
               [0.5625, 0.5625]]]])
     """
+    return torch.cat(list(blur_pieces(maps, kernel, border))).view_as(maps)
+
+
+def blur_pieces(maps: Tensor, kernel: list[float], border: str) -> Iterator[Tensor]:
+    """`blur` in pieces (n,1,h,w) of the maps in their order, for those who want a few numbers of each map only.
+
+    On a CPU a piece is what the cache holds; writing all blurred maps to the memory would cost as much as the blur.
+    """
     reach = len(kernel) // 2
     flat = maps.flatten(0, 1).unsqueeze(1)  # (B*K,1,h,w)
-    pieces = flat.split(CPU_PIECE) if maps.device.type == "cpu" else (flat,)
-    return torch.cat([_blur_inside(F.pad(piece, (reach,) * 4, mode=border), kernel) for piece in pieces]).view_as(maps)
+    for piece in flat.split(CPU_PIECE) if maps.device.type == "cpu" else (flat,):
+        yield _blur_inside(F.pad(piece, (reach,) * 4, mode=border), kernel)
 
 
 def blur_around(maps: Tensor, pixels: Tensor, radius: int, kernel: list[float], border: str) -> Tensor:

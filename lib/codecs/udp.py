@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..utils.constants import constant
 from ..utils.heatmaps import argmax_2d
 from .aligned import AlignedCodec, DiskCodec
 from .base import require
-from .blur import blur, blur_around, gather_windows, gaussian_kernel
+from .blur import blur_around, blur_pieces, gather_windows, gaussian_kernel
 from .dark import newton_step
 from .rendering import gaussian_maps, reaches_map
 
@@ -68,11 +69,20 @@ class UdpCodec(AlignedCodec):
 
     def _log_windows(self, heatmaps: Tensor, keypoints: Tensor, scores: Tensor) -> Tensor:
         """Logarithms (B,K,3,3) around the keypoints of the maps, blurred and stretched to the range 0 to score."""
-        blurred = blur(heatmaps, self.kernel, "reflect")
-        lowest, highest = blurred.amin(dim=(2, 3)), blurred.amax(dim=(2, 3))
-        windows = gather_windows(blurred, keypoints, 1, "replicate")
+        extremes = [(b.amin(dim=(2, 3)), b.amax(dim=(2, 3))) for b in blur_pieces(heatmaps, self.kernel, "reflect")]
+        lowest, highest = (torch.cat(each).view_as(scores) for each in zip(*extremes, strict=True))
+        windows = self._blurred_windows(heatmaps, keypoints)
         stretched = (windows - lowest[..., None, None]) / (highest - lowest)[..., None, None]
         return (stretched * scores[..., None, None]).clamp(FLOOR, CEILING).log()
+
+    def _blurred_windows(self, heatmaps: Tensor, keypoints: Tensor) -> Tensor:
+        """The blurred maps (B,K,3,3) around the keypoints; beyond the map its outermost pixels go on."""
+        last = constant(self.heatmap_size, keypoints) - 2
+        middle = torch.minimum(keypoints.clamp(min=1), last)  # of the nearest window inside the map
+        windows = blur_around(heatmaps, middle, 1, self.kernel, "reflect")
+        return gather_windows(
+            windows.flatten(0, 1).unsqueeze(1), (keypoints - middle + 1).view(-1, 1, 2), 1, "replicate"
+        ).view_as(windows)
 
 
 def taylor_step(window: Tensor) -> Tensor:
@@ -118,7 +128,10 @@ class UdpOffsetCodec(DiskCodec):
         """
         self.check_output(output)
         disks, offsets_x, offsets_y = self.by_joint(output.float())
-        pixels, scores = argmax_2d(blur(disks, self.disk_kernel, "reflect"))
+        found = [argmax_2d(piece) for piece in blur_pieces(disks, self.disk_kernel, "reflect")]
+        pixels, scores = (
+            torch.cat(each).view(*disks.shape[:2], *each[0].shape[2:]) for each in zip(*found, strict=True)
+        )
         offsets = [blur_around(o, pixels, 0, self.offset_kernel, "reflect").flatten(2) for o in (offsets_x, offsets_y)]
         return pixels + torch.cat(offsets, dim=2) * self.kpd, scores
 
