@@ -85,14 +85,14 @@ def _lookup(cfg: Any, key: str) -> Any:
 
 
 def _choices(cfg: Any) -> list[str]:
-    keys = {key: (allowed, key) for key, allowed in CHOICES.items()}
+    choices = dict(CHOICES)
     for section in ("TARGET", "HUMANS"):
         if cfg[section].DATASET:
             of_data = {key: allowed for key, allowed in CHOICES.items() if key.startswith("DATASET.")}
-            keys |= {key.replace("DATASET", section, 1): (allowed, key) for key, allowed in of_data.items()}
+            choices |= {key.replace("DATASET", section, 1): allowed for key, allowed in of_data.items()}
     return [
         f"{key} is {_lookup(cfg, key)!r}; choose one of {', '.join(allowed)}"
-        for key, (allowed, _) in keys.items()
+        for key, allowed in choices.items()
         if _lookup(cfg, key) not in allowed
     ]
 
