@@ -126,16 +126,37 @@ def flip_back(output: np.ndarray, flip_pairs, codec) -> np.ndarray:
     return flipped
 
 
-def decode(codec, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (B, K, 2) in heatmap px and scores (B, K)."""
+def decode(codec, output: np.ndarray, center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (B, K, 2) in image px of boxes with center and scale (B, 2), and scores (B, K)."""
+    prepare = {"udp": _udp_logarithms, "udp_offset": _offset_maps}.get(codec.name, lambda codec, output: output)
     one = {"gaussian": _decode_gaussian, "dark": _decode_dark, "udp": _decode_udp, "udp_offset": _decode_offset}
     count, joints = len(output), codec.num_joints
+    maps = prepare(codec, output.copy())
     keypoints, scores = np.zeros((count, joints, 2), np.float32), np.zeros((count, joints), np.float32)
     for person in range(count):
         for joint in range(joints):
-            channels = output[person, joint * codec.channels_per_joint : (joint + 1) * codec.channels_per_joint]
-            keypoints[person, joint], scores[person, joint] = one[codec.name](codec, channels)
-    return keypoints, scores
+            channels = slice(joint * codec.channels_per_joint, (joint + 1) * codec.channels_per_joint)
+            found = one[codec.name](codec, output[person, channels], maps[person, channels])
+            keypoints[person, joint], scores[person, joint] = found
+    return np.stack([_in_image(codec, *each) for each in zip(keypoints, center, scale, strict=True)]), scores
+
+
+def _in_image(codec, points: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """One person's keypoints (K, 2): the crop's map inverted, and every keypoint moved by it."""
+    size = np.array(codec.heatmap_size, np.float64)
+    if codec.name.startswith("udp"):
+        return points * (scale / (size - 1)) + center - scale / 2
+    outermost = 1.0 if codec.inclusive_boxes else 0.0
+    middle = (size - outermost) / 2
+    source, target = np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)
+    source[0], source[1], source[2] = middle, middle - (0, middle[0]), middle - (middle[0], middle[0])
+    half = (scale[0] - outermost) / 2
+    target[0], target[1], target[2] = center, center - (0, half), center - (half, half)
+    matrix = cv2.getAffineTransform(source, target)
+    moved = np.zeros(points.shape)
+    for joint in range(len(points)):
+        moved[joint] = transform(points[joint], matrix)
+    return moved
 
 
 def _highest(heatmap: np.ndarray) -> tuple[int, int, float]:
@@ -144,7 +165,7 @@ def _highest(heatmap: np.ndarray) -> tuple[int, int, float]:
     return (x, y, score) if score > 0 else (0, 0, score)
 
 
-def _decode_gaussian(codec, channels: np.ndarray) -> tuple[list[float], float]:
+def _decode_gaussian(codec, channels: np.ndarray, maps: np.ndarray) -> tuple[list[float], float]:
     heatmap = channels[0]
     x, y, score = _highest(heatmap)
     point = [float(x), float(y)]
@@ -161,7 +182,7 @@ def _newton(gradient: list[float], hessian: list[list[float]]) -> np.ndarray:
     return -np.linalg.inv(matrix) @ np.array(gradient)
 
 
-def _decode_dark(codec, channels: np.ndarray) -> tuple[np.ndarray, float]:
+def _decode_dark(codec, channels: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, float]:
     heatmap = channels[0]
     x, y, score = _highest(heatmap)
     size = len(codec.kernel)
@@ -181,14 +202,21 @@ def _decode_dark(codec, channels: np.ndarray) -> tuple[np.ndarray, float]:
     return point, score
 
 
-def _decode_udp(codec, channels: np.ndarray) -> tuple[np.ndarray, float]:
-    heatmap = channels[0]
-    x, y, score = _highest(heatmap)
-    smooth = cv2.GaussianBlur(heatmap, (7, 7), 0)
-    low, high = smooth.min(), smooth.max()
-    f = np.log(np.clip((smooth - low) / (high - low) * np.max(heatmap), 0.001, 50))
-    f = np.pad(f, 1, mode="edge").astype(np.float64)
-    row, column = y + 1, x + 1
+def _udp_logarithms(codec, maps: np.ndarray) -> np.ndarray:
+    """Logarithms (B, K, h + 2, w + 2) float64 of all blurred maps, the outermost pixels once more around them."""
+    for person in range(len(maps)):
+        for joint in range(maps.shape[1]):
+            heatmap = maps[person, joint]
+            highest = np.max(heatmap)
+            smooth = cv2.GaussianBlur(heatmap, (7, 7), 0)
+            low, high = np.min(smooth), np.max(smooth)
+            maps[person, joint] = (smooth - low) / (high - low) * highest
+    return np.pad(np.log(np.clip(maps, 0.001, 50)), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge").astype(np.float64)
+
+
+def _decode_udp(codec, channels: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, float]:
+    x, y, score = _highest(channels[0])
+    f, row, column = maps[0], y + 1, x + 1
     dx, dy = (f[row, column + 1] - f[row, column - 1]) / 2, (f[row + 1, column] - f[row - 1, column]) / 2
     dxx = f[row, column + 1] - 2 * f[row, column] + f[row, column - 1]
     dyy = f[row + 1, column] - 2 * f[row, column] + f[row - 1, column]
@@ -197,8 +225,17 @@ def _decode_udp(codec, channels: np.ndarray) -> tuple[np.ndarray, float]:
     return np.array([x, y]) + _newton([dx, dy], [[dxx, dxy], [dxy, dyy]]), score
 
 
-def _decode_offset(codec, channels: np.ndarray) -> tuple[list[float], float]:
-    disk = cv2.GaussianBlur(channels[0], (15, 15), 0)
-    offset_x, offset_y = (cv2.GaussianBlur(channels[part], (7, 7), 0) for part in (1, 2))
-    x, y, score = _highest(disk)
-    return [x + offset_x[y, x] * codec.kpd, y + offset_y[y, x] * codec.kpd], score
+def _offset_maps(codec, maps: np.ndarray) -> np.ndarray:
+    """Blurred disks, and blurred offsets in px."""
+    maps[:, 1::3] *= codec.kpd
+    maps[:, 2::3] *= codec.kpd
+    for person in range(len(maps)):
+        for channel in range(maps.shape[1]):
+            size = (7, 7) if channel % 3 else (15, 15)
+            maps[person, channel] = cv2.GaussianBlur(maps[person, channel], size, 0)
+    return maps
+
+
+def _decode_offset(codec, channels: np.ndarray, maps: np.ndarray) -> tuple[list[float], float]:
+    x, y, score = _highest(maps[0])
+    return [x + maps[1][y, x], y + maps[2][y, x]], score

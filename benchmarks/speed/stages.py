@@ -153,14 +153,28 @@ def heatmaps(codec: Codec, rng: np.random.Generator, count: int = PEOPLE) -> tor
 
 
 def decodings(samples: Path) -> Iterator[Pair]:
-    """Keypoints of a batch of heatmaps, by codec."""
+    """Keypoints in the image of a batch of heatmaps, by codec."""
     for name in CODECS:
         codec = codec_named(samples, name)
         output = heatmaps(codec, np.random.default_rng(1))
+        center, scale = boxes(np.random.default_rng(4))
         yield Pair(
-            f"decode ({name})", f"keypoints of {PEOPLE} people", torch.inference_mode()(partial(codec.decode, output)),
-            partial(plain.decode, codec, output.numpy()), 2e-3, 8 if name == "gaussian" else 20,
+            f"decode ({name})", f"heatmaps of {PEOPLE} people to keypoints in the image",
+            partial(decode, codec, output, torch.from_numpy(center), torch.from_numpy(scale)),
+            partial(plain.decode, codec, output.numpy(), center, scale), 1e-2, 8 if name == "gaussian" else 20,
         )  # fmt: skip
+
+
+@torch.inference_mode()
+def decode(codec: Codec, output: torch.Tensor, center: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    keypoints, found = codec.decode(output)
+    return codec.to_image(keypoints, center, scale), found
+
+
+def boxes(rng: np.random.Generator, count: int = PEOPLE) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale (B, 2), image px, of boxes as wide as the input's aspect ratio says."""
+    center, height = rng.random((count, 2)) * 400, rng.uniform(100, 400, count)
+    return center.astype(np.float32), np.stack([height * 192 / 256, height], axis=1).astype(np.float32)
 
 
 def flips(samples: Path) -> Iterator[Pair]:

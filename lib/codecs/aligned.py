@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.compiled import in_shares, on_cpu
 from ..utils.constants import constant
 from ..utils.geometry import udp_matrix
+from . import loops
 from .base import Codec
 
 FAR = 1 << 20  # heatmap px: further away than any pixel, and exact in float32
@@ -44,11 +46,26 @@ class DiskCodec(AlignedCodec):
         A visible joint outside the map keeps its weight, as in UDP's code.
         """
         middle = keypoints_heatmap.nan_to_num().round().clamp(-FAR, FAR).long()  # what is far outside draws nothing
-        columns, offsets_x = self._along(keypoints_heatmap, middle, 0)  # (B,K,n), (B,K,m): pixels within the radius
-        rows, offsets_y = self._along(keypoints_heatmap, middle, 1)
+        along = [self._along(keypoints_heatmap, middle, axis) for axis in range(2)]  # pixels within the radius
+        draw = self._draw_in_loops if on_cpu(keypoints_heatmap) else self._draw
+        return draw(visible > 0.5, *along).flatten(1, 2), self._weigh(visible)
+
+    def _draw_in_loops(self, drawn: Tensor, along_x: tuple[Tensor, Tensor], along_y: tuple[Tensor, Tensor]) -> Tensor:
+        """`_draw` on a CPU."""
+        width, height = self.heatmap_size
+        (columns, offsets_x), (rows, offsets_y) = along_x, along_y
+        target = torch.zeros(*drawn.shape, 3, height, width)
+        corner = torch.stack((columns[..., 0], rows[..., 0]), dim=-1)
+        arrays = [each.flatten(0, 1).contiguous().numpy() for each in (drawn, corner, offsets_x, offsets_y, target)]
+        in_shares(loops.disks, len(arrays[0]), *arrays)
+        return target
+
+    def _draw(self, drawn: Tensor, along_x: tuple[Tensor, Tensor], along_y: tuple[Tensor, Tensor]) -> Tensor:
+        """Disks and offsets (B,K,3,h,w) where `drawn` (B,K), from pixels and distances (B,K,n) in x and in y."""
+        (columns, offsets_x), (rows, offsets_y) = along_x, along_y
         near = offsets_x.square().unsqueeze(-2) + offsets_y.square().unsqueeze(-1) <= 1  # (B,K,m,n)
         near = near & self._on_map(columns, 0).unsqueeze(-2) & self._on_map(rows, 1).unsqueeze(-1)
-        near = near & (visible > 0.5)[..., None, None]
+        near = near & drawn[..., None, None]
         width, height = self.heatmap_size
         inside_x, inside_y = columns.clamp(0, width - 1), rows.clamp(0, height - 1)
         pixel = (inside_y.unsqueeze(-1) * width + inside_x.unsqueeze(-2)).flatten(2)  # (B,K,m*n)
@@ -60,7 +77,7 @@ class DiskCodec(AlignedCodec):
         target = torch.zeros((*near.shape[:2], 3, height * width), device=near.device)
         # Pixels moved onto the map's border add zeros there, so that nothing waits for a count of the others.
         target.scatter_add_(3, pixel.unsqueeze(2).expand(-1, -1, 3, -1), values.flatten(3))
-        return target.view(len(target), -1, height, width), self._weigh(visible)
+        return target.view(*drawn.shape, 3, height, width)
 
     def _along(self, keypoints_heatmap: Tensor, middle: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         """Pixels (B,K,n) around the keypoints along one axis, and the signed distances from them in radii."""

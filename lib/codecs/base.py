@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.compiled import in_shares, on_cpu
 from ..utils.constants import constant
+from . import loops
 
 Size = tuple[int, int]
 
@@ -105,7 +107,18 @@ class Codec(ABC):
         Columns are reversed and the channels of left and right joints, `flip_pairs` (P,2), change places.
         """
         self.check_output(output)
-        return output.index_select(1, self._swapped_channels(flip_pairs).to(output.device)).flip(-1)
+        return self._mirrored(output, flip_pairs)
+
+    def _mirrored(self, output: Tensor, flip_pairs: Sequence[Sequence[int]], shift: bool = False) -> Tensor:
+        """Mirrored maps; with `shift` moved right by one pixel, the first column keeping its value."""
+        sources = self._swapped_channels(flip_pairs)
+        if on_cpu(output) and output.is_contiguous():
+            mirrored = torch.empty_like(output)
+            in_shares(loops.mirror, output[:, :, 0, 0].numel(), output.flatten(0, 1).numpy(), sources.numpy(),
+                      int(shift), mirrored.flatten(0, 1).numpy())  # fmt: skip
+            return mirrored
+        mirrored = output.index_select(1, sources.to(output.device)).flip(-1)
+        return torch.cat((mirrored[..., :1], mirrored[..., :-1]), dim=-1) if shift else mirrored
 
     def _swapped_channels(self, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
         """For every channel the one to read from (C,); a joint's channels stay together."""

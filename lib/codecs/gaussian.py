@@ -58,8 +58,8 @@ class GaussianCodec(Codec):
         Mirroring the input takes a keypoint at x to w - w/W - x, mirroring the heatmap to w - 1 - x: at stride 4 that
         is 0.75 px too far left, which the pixel makes up for.
         """
-        flipped = super().flip_back(output, flip_pairs)
-        return torch.cat((flipped[..., :1], flipped[..., :-1]), dim=-1) if self.shift_heatmap else flipped
+        self.check_output(output)
+        return self._mirrored(output, flip_pairs, self.shift_heatmap)
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """The first maximum of every map, with `post_process` moved a quarter px toward its higher neighbours.

@@ -1,10 +1,17 @@
 """Maps of a whole batch: Gaussians, the product of a profile along x and one along y, and Cauchy bells."""
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.compiled import in_shares, on_cpu
 from ..utils.constants import constant
+from . import loops
 
+NOTHING = 104.0  # e^-104 is 0 in float32
+FAR = 1 << 20  # heatmap px: further away than any pixel
 WINDOW_SIGMAS = 3  # the papers' code cuts Gaussians off after three standard deviations
 
 
@@ -43,6 +50,8 @@ def gaussian_maps(
     tensor([[0.6100, 1.0000, 0.6100],
             [0.3700, 0.6100, 0.3700]])
     """
+    if on_cpu(mean):
+        return _gaussians_in_loops(mean, sigma, size, drawn, middle)
     profiles = []
     for axis, length in enumerate(size):
         squares, kept = _along(mean, axis, length, drawn, middle, sigma)
@@ -50,6 +59,21 @@ def gaussian_maps(
         profiles.append(torch.where(kept, profile, 0.0).float())  # where, not a product: hidden joints may be NaN
     along_x, along_y = profiles
     return along_y[..., :, None] * along_x[..., None, :]  # (...,h,w)
+
+
+def _gaussians_in_loops(
+    mean: Tensor, sigma: float, size: tuple[int, int], drawn: Tensor, middle: Tensor | None
+) -> Tensor:
+    """`gaussian_maps` on a CPU."""
+    maps = torch.zeros(*mean.shape[:-1], size[1], size[0])
+    around, reach = (middle, sigma) if middle is not None else (mean, math.sqrt(2 * NOTHING) * sigma / WINDOW_SIGMAS)
+    windows = torch.stack(window(around.reshape(-1, 2).nan_to_num().clamp(-FAR, FAR), reach), dim=-1).long()
+    pixels = torch.arange(max(size), dtype=mean.dtype)
+    spread = np.asarray(2 * sigma**2, pixels.numpy().dtype)[()]
+    arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), windows, pixels)]
+    flat = maps.view(len(windows), size[1], size[0]).numpy()
+    in_shares(loops.gaussians, len(windows), *arrays, spread, flat, flat.view(np.int32))
+    return maps
 
 
 def cauchy_maps(

@@ -18,7 +18,7 @@ from ..utils.constants import constant
 from ..utils.heatmaps import argmax_2d
 from .aligned import AlignedCodec, DiskCodec
 from .base import require
-from .blur import blur_around, blur_pieces, gather_windows, gaussian_kernel
+from .blur import blur_around, blurred_argmax, blurred_extremes, gather_windows, gaussian_kernel
 from .dark import newton_step
 from .rendering import gaussian_maps, reaches_map
 
@@ -69,8 +69,7 @@ class UdpCodec(AlignedCodec):
 
     def _log_windows(self, heatmaps: Tensor, keypoints: Tensor, scores: Tensor) -> Tensor:
         """Logarithms (B,K,3,3) around the keypoints of the maps, blurred and stretched to the range 0 to score."""
-        extremes = [(b.amin(dim=(2, 3)), b.amax(dim=(2, 3))) for b in blur_pieces(heatmaps, self.kernel, "reflect")]
-        lowest, highest = (torch.cat(each).view_as(scores) for each in zip(*extremes, strict=True))
+        lowest, highest = blurred_extremes(heatmaps, self.kernel)
         windows = self._blurred_windows(heatmaps, keypoints)
         stretched = (windows - lowest[..., None, None]) / (highest - lowest)[..., None, None]
         return (stretched * scores[..., None, None]).clamp(FLOOR, CEILING).log()
@@ -128,10 +127,7 @@ class UdpOffsetCodec(DiskCodec):
         """
         self.check_output(output)
         disks, offsets_x, offsets_y = self.by_joint(output.float())
-        found = [argmax_2d(piece) for piece in blur_pieces(disks, self.disk_kernel, "reflect")]
-        pixels, scores = (
-            torch.cat(each).view(*disks.shape[:2], *each[0].shape[2:]) for each in zip(*found, strict=True)
-        )
+        pixels, scores = blurred_argmax(disks, self.disk_kernel)
         offsets = [blur_around(o, pixels, 0, self.offset_kernel, "reflect").flatten(2) for o in (offsets_x, offsets_y)]
         return pixels + torch.cat(offsets, dim=2) * self.kpd, scores
 

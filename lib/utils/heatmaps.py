@@ -22,11 +22,20 @@ def argmax_2d(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """
     indices = _first_maxima(heatmaps.flatten(2))
     scores = heatmaps.flatten(2).gather(2, indices.unsqueeze(-1)).squeeze(-1)
-    width = heatmaps.shape[3]
+    return at_pixels(indices, scores, heatmaps.shape[3]), scores
+
+
+def at_pixels(indices: Tensor, scores: Tensor, width: int) -> Tensor:
+    """Pixels (B,K,2), x and y, of row-major indices (B,K) into maps of that width; (0, 0) where the score is <= 0.
+
+    >>> at_pixels(torch.tensor([[7, 8]]), torch.tensor([[0.5, 0.0]]), width=5)
+    tensor([[[2., 1.],
+             [0., 0.]]])
+    """
     keypoints = torch.stack((indices % width, indices // width), dim=-1)
     # float16 and bfloat16 do not hold every pixel index.
-    keypoints = keypoints.to(torch.promote_types(heatmaps.dtype, torch.float32))
-    return keypoints * (scores > 0).unsqueeze(-1), scores
+    keypoints = keypoints.to(torch.promote_types(scores.dtype, torch.float32))
+    return keypoints * (scores > 0).unsqueeze(-1)
 
 
 def _first_maxima(maps: Tensor) -> Tensor:

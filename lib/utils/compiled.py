@@ -1,0 +1,48 @@
+"""Loops compiled for the CPU by Numba, where calls of array functions would read the memory too often.
+
+GPUs get the same numbers from array functions: whoever has a compiled loop has both, and `on_cpu` says which to take.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from numba import njit
+from torch import Tensor
+
+SHARE = 256  # maps that are worth a thread
+
+
+def compiled(function: Callable) -> Callable:
+    """`function` in machine code, made at its first call and kept on the disk where that is possible."""
+    return _compiled(function, fastmath=False)
+
+
+def fused(function: Callable) -> Callable:
+    """As `compiled`; a product and a sum become one operation, rounded once, as in torch's sums of products."""
+    return _compiled(function, fastmath={"contract"})
+
+
+def _compiled(function: Callable, **options: Any) -> Callable:
+    options |= {"nogil": True, "error_model": "numpy"}  # a division by zero is no error
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # neither this folder nor the user's cache can be written
+        return njit(**options)(function)
+
+
+def on_cpu(*tensors: Tensor) -> bool:
+    """Whether compiled loops may read the tensors: on the CPU, no gradient wanted."""
+    return all(each.device.type == "cpu" and not (torch.is_grad_enabled() and each.requires_grad) for each in tensors)
+
+
+def in_shares(loop: Callable, count: int, *arguments: Any) -> None:
+    """Calls `loop(first, end, *arguments)` for all of 0 to `count`, in as many threads as torch has."""
+    threads = min(torch.get_num_threads(), count // SHARE)
+    if threads < 2:
+        loop(0, count, *arguments)
+        return
+    bounds = [count * number // threads for number in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda first, end: loop(first, end, *arguments), bounds, bounds[1:]))
