@@ -13,8 +13,8 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from ..config.check_data import ANIMAL_SETS
-from ..metrics import box_nms, oks_nms, soft_box_nms, soft_oks_nms
-from ..utils.files import replacing, write_json
+from ..metrics import box_nms, oks_nms, oks_nms_of_images, soft_box_nms, soft_oks_nms
+from ..utils.files import replacing, write_json_rows
 from ..utils.registry import Registry
 from .coco_matching import BatchedCOCOeval
 from .evaluate_mpii import mpii_scorer
@@ -75,24 +75,64 @@ def suppress(
     order = np.argsort(first[inverse], kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(first[inverse][order])) + 1) if len(order) else []
     areas, boxes = records.areas, records.boxes
-    kept = [
-        group[np.asarray(how.kept(keypoints[group], scores[group], areas[group], boxes[group], sigmas), dtype=int)]
-        for group in groups
-    ]
+    if how.by == "oks" and not how.soft:
+        kept = oks_nms_of_images(keypoints, scores, areas, groups, how.threshold, np.asarray(sigmas))
+    else:
+        kept = [
+            group[np.asarray(how.kept(keypoints[group], scores[group], areas[group], boxes[group], sigmas), dtype=int)]
+            for group in groups
+        ]
     return np.concatenate(kept) if kept else np.zeros(0, dtype=int)
+
+
+@dataclass(frozen=True)
+class Results:
+    """N results: `image_ids` (N,), `category_ids` (N,), `keypoints` (N, K, 3) and `scores` (N,), all float64."""
+
+    image_ids: np.ndarray
+    category_ids: np.ndarray
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+    def rows(self) -> list[dict[str, Any]]:
+        """COCO's results format, with arrays of numbers."""
+        columns = self.image_ids.tolist(), self.category_ids.tolist(), self.scores.tolist()
+        keypoints = self.keypoints.reshape(len(self.keypoints), -1)
+        return [
+            {"image_id": image_id, "category_id": category, "keypoints": row, "score": score}
+            for image_id, category, score, row in zip(*columns, keypoints, strict=True)
+        ]
+
+    @classmethod
+    def of_rows(cls, rows: list[dict[str, Any]], num_joints: int) -> "Results":
+        """COCO's results format as arrays."""
+        image_ids, category_ids, scores = (
+            np.array([entry[key] for entry in rows]) for key in ("image_id", "category_id", "score")
+        )
+        keypoints = np.array([entry["keypoints"] for entry in rows], np.float64)
+        return cls(image_ids, category_ids, keypoints.reshape(len(rows), num_joints, 3), scores)
+
+
+def rounded_results(
+    keypoints: np.ndarray, scores: np.ndarray, image_ids: np.ndarray, category_ids: np.ndarray | int = 1
+) -> Results:
+    """Results with coordinates and keypoint scores to four decimals. `category_ids` (N,), or one for all.
+
+    Raises:
+        ValueError: a number is not finite, for which JSON has no word.
+    """
+    keypoints, scores = np.round(np.asarray(keypoints, np.float64), 4), np.asarray(scores, np.float64)
+    if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
+        raise ValueError("results with keypoints or scores that are not finite numbers cannot be written")
+    return Results(image_ids, np.broadcast_to(category_ids, len(keypoints)), keypoints, scores)
 
 
 def coco_results(
     keypoints: np.ndarray, scores: np.ndarray, image_ids: np.ndarray, category_ids: np.ndarray | int = 1
 ) -> list[dict[str, Any]]:
-    """COCO's results format; coordinates and keypoint scores to four decimals. `category_ids` (N,), or one for all."""
-    categories = np.broadcast_to(category_ids, len(keypoints))
-    rounded = np.round(keypoints.astype(np.float64), 4).reshape(len(keypoints), -1)
-    columns = image_ids.tolist(), categories.tolist(), rounded.tolist(), np.asarray(scores, np.float64).tolist()
-    return [
-        {"image_id": image_id, "category_id": category, "keypoints": row, "score": score}
-        for image_id, category, row, score in zip(*columns, strict=True)
-    ]
+    """`rounded_results` in COCO's results format, with lists of numbers."""
+    rows = rounded_results(keypoints, scores, image_ids, category_ids).rows()
+    return [{**row, "keypoints": row["keypoints"].tolist()} for row in rows]
 
 
 class Scorer(Protocol):
@@ -144,15 +184,15 @@ class PeopleOfImages:
     suppression: Suppression = Suppression()
     rescoring: str = "box_times_keypoints"  # or "keypoints"
 
-    def results(self, keypoints: np.ndarray, records: Any) -> list[dict[str, Any]]:
-        """COCO results of keypoints (N, K, 3), a row for each of `records`."""
+    def results(self, keypoints: np.ndarray, records: Any) -> Results:
+        """Results of keypoints (N, K, 3), a row for each of `records`."""
         if self.rescoring == "keypoints":
             scores = mean_keypoint_score(keypoints[..., 2])
         else:
             scores = rescore(keypoints[..., 2], records.box_scores, self.in_vis_threshold)
         kept = suppress(keypoints, scores, records, self.sigmas, self.suppression)
         categories = 1 if records.category is None else records.category[kept]
-        return coco_results(keypoints[kept], scores[kept], records.image_ids[records.image_index[kept]], categories)
+        return rounded_results(keypoints[kept], scores[kept], records.image_ids[records.image_index[kept]], categories)
 
 
 class CocoScorer:
@@ -174,16 +214,21 @@ class CocoScorer:
         return f"keypoints_{image_set}_results{ending}.json"
 
     def score(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """COCO_METRICS of results in COCO's format; see `score_results`."""
+        return self.score_results(Results.of_rows(results, len(self.people.sigmas)))
+
+    def score_results(self, results: Results) -> dict[str, float]:
         """COCO_METRICS of the results; all 0 where there are none, a ValueError where one is on an unknown image."""
-        if not results:
+        if not len(results.image_ids):
             logger.warning("no results to score: nobody was detected on the images of the annotations")
             return dict.fromkeys(COCO_METRICS, 0.0)
-        if unknown := {entry["image_id"] for entry in results}.difference(self.truth.imgs):
+        if unknown := set(np.unique(results.image_ids).tolist()).difference(self.truth.imgs):
             raise ValueError(
                 f"results on image {min(unknown)}, which is not in the annotations; score them with theirs"
             )
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = BatchedCOCOeval(self.truth, *_arrays(results), self.people.sigmas)
+            found = results.image_ids, results.category_ids, results.keypoints, results.scores
+            evaluation = BatchedCOCOeval(self.truth, *found, self.people.sigmas)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
@@ -192,17 +237,8 @@ class CocoScorer:
     def score_people(self, keypoints: np.ndarray, records: Any, results_file: Path) -> dict[str, float]:
         """COCO_METRICS of predictions; see Scorer."""
         results = self.people.results(keypoints, records)
-        write_json(results, results_file)
-        return self.score(results)
-
-
-def _arrays(results: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Image ids (N,), category ids (N,), keypoints (N, K, 3) and scores (N,) of COCO results."""
-    image_ids, category_ids, scores = (
-        np.array([entry[key] for entry in results]) for key in ("image_id", "category_id", "score")
-    )
-    keypoints = np.array([entry["keypoints"] for entry in results], np.float64)
-    return image_ids, category_ids, keypoints.reshape(len(results), -1, 3), scores
+        write_json_rows(results.rows(), results_file)
+        return self.score_results(results)
 
 
 class ServerResults:
@@ -219,7 +255,7 @@ class ServerResults:
 
     def score_people(self, keypoints: np.ndarray, records: Any, results_file: Path) -> dict[str, float]:
         """No numbers; writes `results_file` and, beside it, the zip with it that the server takes."""
-        write_json(self.people.results(keypoints, records), results_file)
+        write_json_rows(self.people.results(keypoints, records).rows(), results_file)
         archive = results_file.with_suffix(".zip")
         with replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
             file.write(results_file, results_file.name)

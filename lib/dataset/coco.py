@@ -9,7 +9,6 @@ DATASET.ANNOTATIONS and DATASET.IMAGES name other places. Files with keypoints o
 COCO's subsets test-dev2017 and so on are lists of images of test2017, whose annotations are not public.
 """
 
-import json
 import logging
 import re
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.arrays import numbers
+from ..utils.files import parse_json
 from ..utils.geometry import box_to_center_scale, clip_boxes
 from .records import DataError, Records
 
@@ -79,8 +79,8 @@ def read_json(path: Path, fix: str) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: no such file; {fix}")
     try:
-        return json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
         raise DataError(f"{path}: not valid JSON ({error}); fetch or write the file again") from None
 
 

@@ -13,7 +13,7 @@ from .ap import average_precision, average_recall, precision_recall
 from .boxes import box_iou, box_nms, soft_box_nms
 from .matching import COCO_THRESHOLDS, Matches, match_coco, match_voc, pool
 from .normalisers import head_size, joint_distance, longest_side
-from .oks import COCO_SIGMAS, oks, oks_matrix, oks_nms, oks_to_truth, soft_oks_nms
+from .oks import COCO_SIGMAS, oks, oks_matrix, oks_nms, oks_nms_of_images, oks_to_truth, soft_oks_nms
 from .pck import auc, epe, pck
 from .pckh import pckh, pckh_at
 
@@ -36,6 +36,7 @@ __all__ = [
     "oks",
     "oks_matrix",
     "oks_nms",
+    "oks_nms_of_images",
     "oks_to_truth",
     "pck",
     "pckh",

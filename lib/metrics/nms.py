@@ -27,6 +27,24 @@ def greedy_nms(overlap: Array, scores: Array, threshold: float) -> Array:
     return np.array(keep, dtype=np.int64)
 
 
+def greedy_nms_of_images(overlap: Array, scores: Array, threshold: float) -> tuple[Array, Array]:
+    """`greedy_nms` on I images with N detections each: the order (I,N), best first, and whether each is kept (I,N).
+
+    `overlap` (I,N,N) and `scores` (I,N) as there. The mask goes with the order.
+
+    >>> order, kept = greedy_nms_of_images(np.array([[[1.0, 0.8], [0.8, 1.0]]]), np.array([[0.2, 0.9]]), threshold=0.5)
+    >>> order.tolist(), kept.tolist()
+    ([[1, 0]], [[True, False]])
+    """
+    order = np.argsort(scores, axis=1, kind="stable")[:, ::-1]
+    images = np.arange(len(order))[:, None]
+    drops = ~(overlap[images[..., None], order[:, :, None], order[:, None]] <= threshold)
+    kept = np.ones(order.shape, bool)
+    for place in range(order.shape[1] - 1):
+        kept[:, place + 1 :] &= ~(kept[:, place, None] & drops[:, place, place + 1 :])
+    return order, kept
+
+
 def soft_nms(overlap: Array, scores: Array, threshold: float, max_detections: int = 20) -> Array:
     """Indices to keep, best first, where a better i lowers the score of j by overlap[i, j] (N,N); see `rescore`.
 

@@ -3,14 +3,17 @@
 Keypoints are in image px, areas in px^2.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .nms import greedy_nms, soft_nms
+from .nms import greedy_nms, greedy_nms_of_images, soft_nms
 
 Array = NDArray[Any]
+
+PAIRS_AT_ONCE = 20_000  # their arrays stay in the cache
 
 # COCO's constants per keypoint, nose to ankles (pycocotools, Params.kpt_oks_sigmas)
 COCO_SIGMAS: Array = (
@@ -130,6 +133,40 @@ def oks_nms(
     Of equal scores the later comes first, as in HRNet's reversed argsort.
     """
     return greedy_nms(_people_overlap(keypoints, areas, sigmas, in_vis_thre), scores, threshold)
+
+
+def oks_nms_of_images(
+    keypoints: Array, scores: Array, areas: Array, images: Sequence[Array], threshold: float, sigmas: Array
+) -> list[Array]:
+    """`oks_nms` of many images: for each the people to keep, best first.
+
+    Args:
+        keypoints, scores, areas: of all N people, as `oks_nms` has them.
+        images: the people of each image, positions in these arrays.
+    """
+    kept: list[Array] = [np.zeros(0, np.int64)] * len(images)
+    sizes = np.array([len(image) for image in images], np.int64)
+    for size in np.unique(sizes[sizes > 0]):
+        alike = np.flatnonzero(sizes == size)
+        for some in np.array_split(alike, -(-len(alike) * size * size // PAIRS_AT_ONCE)):
+            people = np.stack([images[number] for number in some])  # (I,N)
+            overlap = _oks_within_images(keypoints[people], areas[people], sigmas)
+            order, kept_places = greedy_nms_of_images(overlap, scores[people], threshold)
+            ordered = np.take_along_axis(people, order, axis=1)
+            for number, row, mask in zip(some, ordered, kept_places, strict=True):
+                kept[number] = row[mask]
+    return kept
+
+
+def _oks_within_images(keypoints: Array, areas: Array, sigmas: Array) -> Array:
+    """OKS (I,N,N) of the people (I,N,K,2+) of I images with each other: of each pair once, since it is symmetric."""
+    one, other = np.triu_indices(keypoints.shape[1], 1)
+    x, y = (np.ascontiguousarray(keypoints[..., axis]) for axis in range(2))  # (I,N,K)
+    dx, dy = (each[:, one] - each[:, other] for each in (x, y))  # (I,P,K)
+    overlap = np.ones((*keypoints.shape[:2], keypoints.shape[1]))
+    pairs = _mean_similarity(dx, dy, (areas[:, one] + areas[:, other]) / 2, sigmas, None)
+    overlap[:, one, other] = overlap[:, other, one] = pairs
+    return overlap
 
 
 def soft_oks_nms(

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -31,8 +33,25 @@ def write_text(text: str, path: Path) -> None:
 
 
 def write_json(content: Any, path: Path, indent: int | None = None) -> None:
-    """A JSON file, written whole or not at all."""
+    """A JSON file, written whole or not at all; a ValueError where a number is none, which JSON has no word for."""
     write_text(json.dumps(content, indent=indent, allow_nan=False), path)
+
+
+def write_json_rows(rows: list[dict[str, Any]], path: Path) -> None:
+    """A JSON file of many rows, whose values may be NumPy arrays, all of them finite: orjson has null for nan."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def parse_json(data: bytes) -> Any:
+    """The content of a JSON file; a ValueError that says where it is broken.
+
+    Files that orjson refuses are read by Python's reader, slower and more lenient: it takes nan.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
 
 
 def file_sha256(path: Path) -> str:

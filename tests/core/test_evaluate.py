@@ -35,7 +35,7 @@ def test_g_rmis_score_is_the_mean_of_all_keypoints_whatever_the_box():
     found = replace(found, box_scores=np.array([0.1, 0.9]))
     for rescoring, expected in (("keypoints", [0.3, 0.1]), ("box_times_keypoints", [0.03, 0.0])):
         results = PeopleOfImages(COCO.sigmas, rescoring=rescoring).results(keypoints, found)
-        np.testing.assert_allclose([entry["score"] for entry in results], expected)
+        np.testing.assert_allclose(results.scores, expected)
 
 
 def person(x, score):

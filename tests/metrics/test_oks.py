@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatpose.metrics import COCO_SIGMAS, oks, oks_matrix, oks_nms, oks_to_truth, soft_oks_nms
+from heatpose.metrics import COCO_SIGMAS, oks, oks_matrix, oks_nms, oks_nms_of_images, oks_to_truth, soft_oks_nms
 from heatpose.metrics.nms import rescore
 
 
@@ -156,3 +156,19 @@ def test_no_people():
 def test_unknown_rescoring_is_named():
     with pytest.raises(ValueError, match="unknown kind of rescoring 'cubic'; use gaussian or linear"):
         rescore(np.zeros(1), np.zeros(1), 0.5, "cubic")
+
+
+def test_many_images_at_once_keep_whom_each_keeps_alone():
+    rng = np.random.default_rng(0)
+    sizes = [0, 1, 2, 2, 7, 7, 7, 30, 1, 0, 2]
+    images = np.split(rng.permutation(sum(sizes)), np.cumsum(sizes)[:-1])
+    crowd = rng.integers(0, 3, (sum(sizes), 1, 1)) * 8  # many are alike
+    keypoints = np.concatenate([crowd + rng.normal(0, 2, (sum(sizes), 17, 2)), np.ones((sum(sizes), 17, 1))], axis=2)
+    scores = rng.integers(0, 5, sum(sizes)) / 4  # with equal ones
+    areas = rng.uniform(100, 900, sum(sizes))
+    found = oks_nms_of_images(keypoints, scores, areas, images, 0.7, COCO_SIGMAS)
+    expected = [
+        image[oks_nms(keypoints[image], scores[image], areas[image], 0.7)] if len(image) else image for image in images
+    ]
+    assert [each.tolist() for each in found] == [each.tolist() for each in expected]
+    assert 0 < sum(map(len, found)) < sum(sizes)
