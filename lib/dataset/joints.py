@@ -147,13 +147,13 @@ class TestCrops(Dataset):
         """crop (n, H, W, 3) uint8, keypoints_input (n, K, 2), visible (n, K), index (n,) of the records."""
         people, indices = self.records, self.groups[number]
         image = self.images.read(str(people.image_names[self.image_positions[number]]))
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if self.color_rgb else image
         width, height = self.codec.input_size
         crops = np.empty((len(indices), height, width, 3), np.uint8)
         keypoints_input = np.empty((len(indices), *people.keypoints.shape[1:]), np.float32)
         for place, index in enumerate(indices):
             matrix = self.codec.warp_matrix(people.center[index], people.scale[index])
-            crop = crop_image(image, matrix, self.codec.input_size)
-            crops[place] = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) if self.color_rgb else crop
+            crop_image(image, matrix, self.codec.input_size, crops[place])
             keypoints_input[place] = transform_points(people.keypoints[index], matrix)
         return {
             "crop": torch.from_numpy(crops),

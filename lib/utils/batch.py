@@ -1,15 +1,16 @@
 """Crops as the loaders give them -> images as the networks take them, and what a training step comes to."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .compiled import compiled, in_shares, on_cpu
 from .constants import constant
+
+ROWS = 4096  # of pixels that are worth a thread
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,28 @@ def standardise(images: Tensor, pixels: PixelStatistics = IMAGENET) -> Tensor:
 
 def normalise(crops: Tensor, device: torch.device, pixels: PixelStatistics = IMAGENET) -> Tensor:
     """(B, H, W, 3) uint8 crops -> (B, 3, H, W) float32 on `device`, with mean 0 and deviation 1 by `pixels`."""
-    if device.type == "cpu" and crops.device.type == "cpu" and crops.numel():
-        return _looked_up(crops, pixels)
+    if device.type == "cpu" and on_cpu(crops):
+        return _normalised_in_loops(crops.contiguous(), pixels)
     return standardise(as_images(crops, device), pixels)
 
 
-def _looked_up(crops: Tensor, pixels: PixelStatistics) -> Tensor:
-    """`normalise` on a CPU: the same numbers, read from a table in one pass over the memory instead of four."""
-    rows = crops.contiguous().view(-1, *crops.shape[2:]).numpy()  # (B*H, W, 3)
-    return torch.from_numpy(cv2.LUT(rows, _table(pixels))).view(crops.shape).permute(0, 3, 1, 2)
+def _normalised_in_loops(crops: Tensor, pixels: PixelStatistics) -> Tensor:
+    """`normalise` on a CPU: the same operations in one pass over the memory instead of four."""
+    images = torch.empty(crops.shape, dtype=torch.float32)
+    count, height, width, channels = crops.shape
+    rows = [each.view(count * height, width * channels).numpy() for each in (crops, images)]
+    mean, std = (np.tile(np.array(numbers, np.float32), width) for numbers in (pixels.mean, pixels.std))
+    in_shares(_normalise_rows, len(rows[0]), *rows, mean, std, share=ROWS)
+    return images.permute(0, 3, 1, 2)
 
 
-@lru_cache(maxsize=16)
-def _table(pixels: PixelStatistics) -> np.ndarray:
-    """(1, 256, 3) float32: what every grey level of every channel becomes."""
-    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 256, 1).expand(-1, -1, -1, 3)
-    return standardise(as_images(levels, torch.device("cpu")), pixels).permute(0, 2, 3, 1)[0].contiguous().numpy()
+@compiled
+def _normalise_rows(first: int, end: int, crops: Any, images: Any, mean: Any, std: Any) -> None:
+    full = np.float32(255)
+    for i in range(first, end):
+        crop, image = crops[i], images[i]
+        for place in range(len(crop)):
+            image[place] = (np.float32(crop[place]) / full - mean[place]) / std[place]
 
 
 def final_output(output: Tensor | list[Tensor]) -> Tensor:

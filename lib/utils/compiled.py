@@ -11,7 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-SHARE = 256  # maps that are worth a thread
+SHARE = 256  # heatmaps that are worth a thread
 
 
 def compiled(function: Callable) -> Callable:
@@ -37,9 +37,12 @@ def on_cpu(*tensors: Tensor) -> bool:
     return all(each.device.type == "cpu" and not (torch.is_grad_enabled() and each.requires_grad) for each in tensors)
 
 
-def in_shares(loop: Callable, count: int, *arguments: Any) -> None:
-    """Calls `loop(first, end, *arguments)` for all of 0 to `count`, in as many threads as torch has."""
-    threads = min(torch.get_num_threads(), count // SHARE)
+def in_shares(loop: Callable, count: int, *arguments: Any, share: int = SHARE) -> None:
+    """Calls `loop(first, end, *arguments)` for all of 0 to `count`, in as many threads as torch has.
+
+    `share` is how many of them are worth a thread.
+    """
+    threads = min(torch.get_num_threads(), count // share)
     if threads < 2:
         loop(0, count, *arguments)
         return

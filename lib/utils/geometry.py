@@ -159,12 +159,15 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def crop_image(image: np.ndarray, matrix: np.ndarray, size: Sequence[int]) -> np.ndarray:
+def crop_image(
+    image: np.ndarray, matrix: np.ndarray, size: Sequence[int], into: np.ndarray | None = None
+) -> np.ndarray:
     """The uint8 crop (h,w,3) of an image (H,W,3) under `matrix`, image px -> crop px: bilinear, black outside.
 
-    `size` is (w, h). OpenCV 4 rounds source coordinates to 1/32 px, OpenCV 5 does not: up to 5 grey levels apart.
+    `size` is (w, h); the crop may be written `into` an array of its shape. OpenCV 4 rounds source coordinates to
+    1/32 px, OpenCV 5 does not: up to 5 grey levels apart.
 
     >>> crop_image(np.full((4, 4, 3), 7, np.uint8), mirror_matrix(4), (5, 2))[:, :, 0].tolist()
     [[7, 7, 7, 7, 0], [7, 7, 7, 7, 0]]
     """
-    return cv2.warpAffine(image, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(image, matrix, (int(size[0]), int(size[1])), into, flags=cv2.INTER_LINEAR)
