@@ -16,8 +16,6 @@ from pathlib import Path
 import cv2
 import torch
 
-from heatpose.utils.memory import keep_freed_memory
-
 from . import report
 from .measure import measure
 from .stages import STAGES
@@ -41,7 +39,6 @@ def main() -> int:
         return _refuse(f"--runs {options.runs}: use 1 or more")
     if missing := [name for name in NEEDED if not (options.samples / name).is_dir()]:
         return _refuse(f"{options.samples / missing[0]}: no such folder; --samples wants one with {', '.join(NEEDED)}")
-    keep_freed_memory()  # as the tools do; both ways gain
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     timings = []

@@ -21,7 +21,7 @@ from .measure import Pair
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments/coco/hrnet/w32_256x192.yaml"
 CPU = torch.device("cpu")
-PEOPLE = 128  # of a batch of targets or heatmaps
+PEOPLE = 32  # of a batch of targets or heatmaps, as of the experiment's training
 # Crops are equal to one grey level in a few places where mirroring is one more factor of the map and not a copy.
 GREY_LEVEL = 1 / 255 / 0.224
 
