@@ -52,8 +52,8 @@ def test_crops(samples: Path) -> Iterator[Pair]:
 def plain_test_crops(dataset: TestCrops) -> list[np.ndarray]:
     """Every box's image read anew."""
     people, found = dataset.records, []
-    for group in dataset.groups:
-        for index in group:
+    for number in range(len(dataset)):
+        for index in dataset.people_of(number):
             image = plain.read_image(dataset.images.folder / str(people.image_names[people.image_index[index]]))
             image = image[:, :, ::-1] if dataset.color_rgb else image
             matrix = dataset.codec.warp_matrix(people.center[index], people.scale[index])

@@ -18,7 +18,7 @@ LOSSES_OF_CODEC = {
     "udp_offset": ("JointsMSEOffset", "JointsL1Offset"), "megvii": ("JointsL2",), "grmi": ("JointsGRMI",),
 }  # fmt: skip
 CHOICES = {
-    "DATASET.DATA_FORMAT": ("jpg", "zip"),
+    "DATASET.DATA_FORMAT": ("jpg", "zip", "tar"),
     "DATASET.TOY_DOMAIN": ("source", "target"),
     "DATASET.AUGMENTATION": ("hrnet", "mspn"),
     "ADAPT.METHOD": ("", "supervised", "mean_teacher", "ccssl", "wscda", "pplo"),

@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
         "CATEGORIES": [],  # SKELETON file: names of the categories to read; empty for all that have keypoints
         "UPPER_BODY": [],  # SKELETON file: names of the keypoints of the upper half, for PROB_HALF_BODY
         "SIGMAS": [],  # constants of OKS, one a keypoint; empty for COCO's, with other keypoints 0.05 each
-        "DATA_FORMAT": "jpg",  # jpg: image files; zip: images/<set>.zip, read without unpacking
+        "DATA_FORMAT": "jpg",  # jpg: image files; zip, tar: images/<set>.zip, images/<set>-*.tar
         "COLOR_RGB": False,  # give the network RGB; otherwise BGR, as OpenCV reads
         "SELECT_DATA": False,  # keep only training people whose keypoints and box agree (SimpleBaselines' filter)
         "FLIP": True,  # augmentation: mirror half of the samples

@@ -17,6 +17,7 @@ from . import analogues, build_animals, coco, mpii, own_keypoints, skeletons, to
 from .building import aspect_ratio_of, augmentation_of, named_boxes, root_of
 from .images import ImageFolder
 from .joints import TestCrops, TrainingCrops
+from .kept import People, kept_people
 from .loading import JointLoader, test_loader, training_loader
 from .records import DataError, Records, select_consistent
 from .skeletons import Skeleton
@@ -112,14 +113,25 @@ def _train(cfg: Any, root: Path, labelled: bool) -> TrainingCrops:
     if coco.is_test_set(data.TRAIN_SET):
         raise DataError(f"DATASET.TRAIN_SET is {data.TRAIN_SET}, which has no public annotations; train on another set")
     images = _images(cfg, root, data.TRAIN_SET)
-    source = _read(cfg, root, data.TRAIN_SET)
-    records = _annotated(cfg, source, codec, labelled)
-    if data.SELECT_DATA and labelled:
-        records = _require_people(select_consistent(records), source)
-    return TrainingCrops(
-        records, images, codec, source.skeleton, augmentation_of(data), data.COLOR_RGB, cfg.SEED,
-        source.content["categories"],
+    path = coco.annotation_path(root, data.TRAIN_SET, data.ANNOTATIONS)
+    told = (
+        cfg.MODEL.NUM_JOINTS, data.TRAIN_SET, data.SKELETON, data.CATEGORIES, data.UPPER_BODY, data.SIGMAS,
+        data.SELECT_DATA and labelled, aspect_ratio_of(cfg), codec.inclusive_boxes, codec.box_extension, labelled,
     )  # fmt: skip
+    people = kept_people(path, told, lambda: _people(cfg, root, codec, labelled))
+    return TrainingCrops(
+        people.records, images, codec, people.skeleton, augmentation_of(data), data.COLOR_RGB, cfg.SEED,
+        people.categories,
+    )  # fmt: skip
+
+
+def _people(cfg: Any, root: Path, codec: Codec, labelled: bool) -> People:
+    """The training split's people and what the file says of their keypoints."""
+    source = _read(cfg, root, cfg.DATASET.TRAIN_SET)
+    records = _annotated(cfg, source, codec, labelled)
+    if cfg.DATASET.SELECT_DATA and labelled:
+        records = _require_people(select_consistent(records), source)
+    return People(records, source.skeleton, source.content["categories"])
 
 
 def _test(cfg: Any, root: Path) -> TestCrops:

@@ -1,13 +1,12 @@
-"""Reading images from folders and zip files, with an error that names the file."""
+"""Reading images from folders, zip files and tar shards, with an error that names the file."""
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from .archives import TarShards, ZipArchive
 from .records import DataError
 
 # As the forks read: three channels, and EXIF orientation left alone, since annotations refer to the stored pixels.
@@ -16,61 +15,34 @@ _JPEG_START, _JPEG_END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 
 
 class ImageFolder:
-    """Images of `folder`, or of `folder`.zip (DATA_FORMAT zip), by name."""
+    """Images of `folder`, of `folder`.zip (DATA_FORMAT zip) or of tar shards (DATA_FORMAT tar), by name."""
 
     def __init__(self, folder: str | os.PathLike, data_format: str = "jpg"):
         self.folder = Path(folder)
-        self.archive = self.folder.with_name(self.folder.name + ".zip") if data_format == "zip" else None
-        self._zip: zipfile.ZipFile | None = None
-        self._zip_owner = -1
+        kinds: dict[str, type[ZipArchive] | type[TarShards]] = {"zip": ZipArchive, "tar": TarShards}
+        self.archive = kinds[data_format](self.folder) if data_format in kinds else None
 
     def check(self) -> None:
-        """A DataError where the folder or the zip file does not exist."""
-        if self.archive is not None and not self.archive.is_file():
-            raise DataError(
-                f"{self.archive}: no such file; put it there, or set DATASET.ROOT, DATASET.IMAGES or "
-                "DATASET.DATA_FORMAT jpg"
-            )
-        if self.archive is None and not self.folder.is_dir():
+        """A DataError where the folder, the zip file or the shards do not exist."""
+        if self.archive is not None:
+            self.archive.check()
+        elif not self.folder.is_dir():
             raise DataError(
                 f"{self.folder}: no such folder; put the images there, or set DATASET.ROOT or DATASET.IMAGES"
             )
 
     def read(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 BGR; a DataError where the file is missing, broken or cut off."""
-        where = f"{self.archive}@{name}" if self.archive else str(self.folder / name)
-        return decode_image(self._bytes(name, where), where)
-
-    def _bytes(self, name: str, where: str) -> bytes:
-        if self.archive is None:
-            try:
-                return (self.folder / name).read_bytes()
-            except OSError as error:
-                raise DataError(
-                    f"{where}: cannot read the image ({error.strerror}); put it there or drop it from the annotations"
-                ) from None
+        if self.archive is not None:
+            return decode_image(self.archive.read(name), f"{self.archive}@{name}")
+        path = self.folder / name
         try:
-            return self._member(self._open_archive(self.archive), name, where)
-        except (zipfile.BadZipFile, zlib.error, OSError) as error:
-            raise DataError(f"{where}: cannot read the zip file ({error}); fetch it again") from None
-
-    def _member(self, archive: zipfile.ZipFile, name: str, where: str) -> bytes:
-        # COCO's own zips hold a folder of the set's name; the forks' zips hold the files themselves.
-        for member in (name, f"{self.folder.name}/{name}"):
-            try:
-                return archive.read(member)
-            except KeyError:
-                continue
-        raise DataError(f"{where}: no such image in the zip file; put it there or drop it from the annotations")
-
-    def _open_archive(self, path: Path) -> zipfile.ZipFile:
-        # A file position shared with a parent process would be moved by both, so every process opens its own.
-        if self._zip is None or self._zip_owner != os.getpid():
-            self._zip, self._zip_owner = zipfile.ZipFile(path), os.getpid()
-        return self._zip
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_zip": None, "_zip_owner": -1}
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot read the image ({error.strerror}); put it there or drop it from the annotations"
+            ) from None
+        return decode_image(data, str(path))
 
 
 def decode_image(data: bytes, where: str) -> np.ndarray:

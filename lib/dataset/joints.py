@@ -131,21 +131,26 @@ class TestCrops(Dataset):
         self.detected, self.category_ids = detected, category_ids
         self.records, self.images, self.codec, self.skeleton = records, images, codec, skeleton
         self.color_rgb, self.ground_truth, self.boxes = color_rgb, ground_truth, boxes
-        by_image = np.argsort(records.image_index, kind="stable")
-        self.image_positions, starts = np.unique(records.image_index[by_image], return_index=True)
-        self.groups = np.split(by_image, starts[1:]) if len(by_image) else []
+        # Arrays again: a list of them would be copied to every loading process, page by page as it is counted.
+        self.by_image = np.argsort(records.image_index, kind="stable")
+        self.image_positions, starts = np.unique(records.image_index[self.by_image], return_index=True)
+        self.bounds = np.append(starts, len(self.by_image))
 
     def __len__(self) -> int:
-        return len(self.groups)
+        return len(self.image_positions)
 
     @property
     def sizes(self) -> list[int]:
         """Crops of each item."""
-        return [len(group) for group in self.groups]
+        return np.diff(self.bounds).tolist()
+
+    def people_of(self, number: int) -> np.ndarray:
+        """Positions in `records` of the people of an item."""
+        return self.by_image[self.bounds[number] : self.bounds[number + 1]]
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         """crop (n, H, W, 3) uint8, keypoints_input (n, K, 2), visible (n, K), index (n,) of the records."""
-        people, indices = self.records, self.groups[number]
+        people, indices = self.records, self.people_of(number)
         image = self.images.read(str(people.image_names[self.image_positions[number]]))
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if self.color_rgb else image
         width, height = self.codec.input_size

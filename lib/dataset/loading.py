@@ -1,5 +1,6 @@
 """Data sets -> loaders: order, batches and processes."""
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -64,9 +65,13 @@ def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
     return groups
 
 
-def _one_thread(worker: int) -> None:
-    """Every loading process computes with one thread: OpenCV's threads do not survive the fork that made it."""
+def _begin_loading(worker: int) -> None:
+    """Every loading process computes with one thread: OpenCV's threads do not survive the fork that made it.
+
+    What it has from its parent is not looked through for garbage: that would write to, and so copy, every page of it.
+    """
     cv2.setNumThreads(0)
+    gc.freeze()
 
 
 def training_loader(
@@ -86,7 +91,7 @@ def training_loader(
         sampler=sampler,
         num_workers=workers,
         pin_memory=pin_memory,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_loading,
         persistent_workers=workers > 0,
     )
 
@@ -142,7 +147,7 @@ def test_loader(
         num_workers=workers,
         pin_memory=pin_memory,
         collate_fn=join_images,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_loading,
         persistent_workers=workers > 0 and persistent,
     )
 

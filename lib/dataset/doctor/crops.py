@@ -117,7 +117,7 @@ def check_images(images: ImageFolder, names: Sequence[str], sizes: np.ndarray | 
     """
     try:
         images.check()
-        has = _archive_lookup(images) if images.archive else _folder_lookup(images.folder, names)
+        has = images.archive.holds() if images.archive else _folder_lookup(images.folder, names)
     except (DataError, zipfile.BadZipFile, OSError) as error:
         return [Finding(f"no images: {error}", len(names), len(names), "", "correct the path or fetch them again")]
     missing = np.array([not has(name) for name in names], bool)
@@ -151,12 +151,6 @@ def _read_some(images: ImageFolder, names: list[str], sizes: np.ndarray | None) 
               lambda i: real[i], "annotate the stored pixels: resized images need resized boxes and keypoints, and "
               "an EXIF orientation is not applied", total=total),
     ]  # fmt: skip
-
-
-def _archive_lookup(images: ImageFolder) -> Callable[[str], bool]:
-    with zipfile.ZipFile(str(images.archive)) as archive:
-        members = set(archive.namelist())
-    return lambda name: name in members or f"{images.folder.name}/{name}" in members
 
 
 def _folder_lookup(folder: Path, names: Sequence[str]) -> Callable[[str], bool]:

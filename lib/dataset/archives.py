@@ -1,0 +1,172 @@
+"""Images in a zip file or in tar shards: members by name, from any number of processes.
+
+ROOT/images/<set>.zip                       DATASET.DATA_FORMAT zip: COCO's own, or the forks'
+ROOT/images/<set>-000000.tar, -000001 ...   DATASET.DATA_FORMAT tar: WebDataset's layout, <key>.jpg and other files
+ROOT/images/<set>/*.tar                     the same in a folder
+"""
+
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.cache import Arrays, cache_key, cached
+from .records import DataError
+
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_INDEX_VERSION = 1
+_MENDED = "put it there or drop it from the annotations"
+
+
+class ZipArchive:
+    """The images of `folder`.zip."""
+
+    def __init__(self, folder: Path):
+        self.path, self.folder = folder.with_name(folder.name + ".zip"), folder.name
+        self._zip: zipfile.ZipFile | None = None
+        self._owner = -1
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def check(self) -> None:
+        """A DataError where there is no such file."""
+        if not self.path.is_file():
+            raise DataError(
+                f"{self.path}: no such file; put it there, or set DATASET.ROOT, DATASET.IMAGES or "
+                "DATASET.DATA_FORMAT jpg"
+            )
+
+    def read(self, name: str) -> bytes:
+        """A member's content; a DataError where there is none."""
+        try:
+            archive = self._open()
+            # COCO's own zips hold a folder of the set's name; the forks' zips hold the files themselves.
+            for member in (name, f"{self.folder}/{name}"):
+                try:
+                    return archive.read(member)
+                except KeyError:
+                    continue
+        except (zipfile.BadZipFile, zlib.error, OSError) as error:
+            raise DataError(f"{self}@{name}: cannot read the zip file ({error}); fetch it again") from None
+        raise DataError(f"{self}@{name}: no such image in the zip file; {_MENDED}")
+
+    def holds(self) -> Callable[[str], bool]:
+        """Whether there is an image of a name."""
+        with zipfile.ZipFile(self.path) as archive:
+            members = set(archive.namelist())
+        return lambda name: name in members or f"{self.folder}/{name}" in members
+
+    def _open(self) -> zipfile.ZipFile:
+        # A file position shared with a parent process would be moved by both, so every process opens its own.
+        if self._zip is None or self._owner != os.getpid():
+            self._zip, self._owner = zipfile.ZipFile(self.path), os.getpid()
+        return self._zip
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_zip": None, "_owner": -1}
+
+
+class TarShards:
+    """The images of tar files in WebDataset's layout, read in any order: where each lies is found once.
+
+    The index is arrays, so that processes share it, and is kept for the next start as long as the shards have the same
+    sizes and times.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        beside = sorted(folder.parent.glob(f"{_literal(folder.name)}-*.tar"))
+        self.shards = beside or sorted(folder.glob("*.tar"))
+        self._index: Arrays | None = None
+
+    def __str__(self) -> str:
+        return f"{self.folder}-*.tar" if not self.shards else f"{len(self.shards)} shards such as {self.shards[0]}"
+
+    def check(self) -> None:
+        """A DataError where there are no shards, or they cannot be read."""
+        if not self.shards:
+            packed = [*self.folder.parent.glob(f"{_literal(self.folder.name)}-*.tar.*"), *self.folder.glob("*.tar.*")]
+            hint = f"unpack {packed[0].name} and the others with gunzip" if packed else "write them (docs/own_data.md)"
+            raise DataError(
+                f"{self.folder}-000000.tar: no such shards, nor any in {self.folder}; {hint}, or set DATASET.ROOT, "
+                "DATASET.IMAGES or DATASET.DATA_FORMAT jpg"
+            )
+        self._locate()
+
+    def read(self, name: str) -> bytes:
+        """A member's content; a DataError where there is none."""
+        index = self._locate()
+        for member in (name, f"{self.folder.name}/{name}"):
+            names = index["names"]
+            if len(member) * 4 > names.itemsize:  # a longer one than all would be searched for in a copy of the names
+                continue
+            place = int(np.searchsorted(names, member))
+            if place < len(names) and names[place] == member:
+                path = self.shards[index["shards"][place]]
+                return _span(path, int(index["offsets"][place]), int(index["sizes"][place]), f"{path}@{name}")
+        raise DataError(f"{self.folder}@{name}: no such image in {self}; {_MENDED}")
+
+    def holds(self) -> Callable[[str], bool]:
+        """Whether there is an image of a name."""
+        members = set(self._locate()["names"].tolist())
+        return lambda name: name in members or f"{self.folder.name}/{name}" in members
+
+    def _locate(self) -> Arrays:
+        """Names (M,) in order, and of each the shard, and where its content begins and how long it is."""
+        if self._index is None:
+            files = [(str(path), *_stamp(path)) for path in self.shards]
+            self._index = cached(cache_key("tar shards", _INDEX_VERSION, files), lambda: _index(self.shards))
+        return self._index
+
+
+def _literal(name: str) -> str:
+    """A file name as a pattern that finds nothing else."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _index(shards: list[Path]) -> Arrays:
+    found: list[tuple[str, int, int, int]] = []
+    for number, path in enumerate(shards):
+        try:
+            with tarfile.open(path, "r:") as archive:
+                found += [
+                    (member.name.removeprefix("./"), number, member.offset_data, member.size)
+                    for member in archive
+                    if member.isfile() and member.name.lower().endswith(IMAGES)
+                ]
+        except (tarfile.TarError, OSError) as error:
+            raise DataError(f"{path}: not a whole tar file ({error}); write or fetch it again, uncompressed") from None
+    found.sort()
+    for one, other in zip(found, found[1:], strict=False):
+        if one[0] == other[0]:
+            raise DataError(
+                f"{shards[other[1]]}@{one[0]}: the same image is in {shards[one[1]].name}; remove one of them"
+            )
+    if not found:
+        raise DataError(f"{shards[0]}: no images in it and the other shards; members end with {', '.join(IMAGES)}")
+    names, numbers, offsets, sizes = zip(*found, strict=True)
+    return {
+        "names": np.array(names), "shards": np.array(numbers, np.int32), "offsets": np.array(offsets, np.int64),
+        "sizes": np.array(sizes, np.int64),
+    }  # fmt: skip
+
+
+def _span(path: Path, offset: int, size: int, where: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            data = os.pread(file.fileno(), size, offset)
+    except OSError as error:
+        raise DataError(f"{where}: cannot read the shard ({error.strerror}); fetch it again") from None
+    if len(data) < size:
+        raise DataError(f"{where}: the shard is cut off; fetch it again")
+    return data
