@@ -31,8 +31,9 @@ from heatpose.core.distributed import World, join
 from heatpose.core.loss import build_loss
 from heatpose.core.objective import Objective, Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
+from heatpose.core.state import TrainingState
 from heatpose.core.torchvision_weights import is_torchvision
-from heatpose.core.train import TrainingState, fit
+from heatpose.core.train import fit
 from heatpose.core.weights import load_pretrained
 from heatpose.dataset import JointLoader, build_dataset, build_people, doctor, test_loader, training_loader
 from heatpose.models import build_model

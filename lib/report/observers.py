@@ -140,7 +140,7 @@ class TrainingReporter:
         self.bar.update()
 
     def on_report(self, report: Any) -> None:
-        """Figures since the last report; see core.train.StepReport."""
+        """Figures since the last report; see core.progress.StepReport."""
         self._log(
             f"epoch {report.epoch} step {report.step}/{report.steps}  loss {report.loss:.3e}  accuracy "
             f"{report.accuracy:.3f}  rate {report.learning_rate:.2e}  {report.samples_per_second:.1f} samples/s, "

@@ -21,7 +21,8 @@ from heatpose.core.loss import build_loss
 from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.predict import predict
-from heatpose.core.train import TrainingState, fit
+from heatpose.core.state import TrainingState
+from heatpose.core.train import fit
 from heatpose.dataset import build_dataset, test_loader, training_loader
 from heatpose.report.observers import Silent
 

@@ -14,7 +14,8 @@ from heatpose.core.checkpoint import CheckpointError, read_checkpoint, save_atom
 from heatpose.core.loss import build_loss
 from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
-from heatpose.core.train import TrainingError, TrainingState, fit
+from heatpose.core.state import TrainingState
+from heatpose.core.train import TrainingError, fit
 from heatpose.dataset import build_dataset, training_loader
 from heatpose.models import build_model
 
@@ -169,7 +170,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.left = 0
-        monkeypatch.setattr("heatpose.core.train.save_atomically", self.save)
+        monkeypatch.setattr("heatpose.core.state.save_atomically", self.save)
 
     def tick(self):
         self.left -= 1
