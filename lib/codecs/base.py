@@ -111,22 +111,26 @@ class Codec(ABC):
 
     def _mirrored(self, output: Tensor, flip_pairs: Sequence[Sequence[int]], shift: bool = False) -> Tensor:
         """Mirrored maps; with `shift` moved right by one pixel, the first column keeping its value."""
-        sources = self._swapped_channels(flip_pairs)
+        sources = self._swapped_channels(flip_pairs, output.device)
         if on_cpu(output) and output.is_contiguous():
             mirrored = torch.empty_like(output)
             in_shares(loops.mirror, output[:, :, 0, 0].numel(), output.flatten(0, 1).numpy(), sources.numpy(),
                       int(shift), mirrored.flatten(0, 1).numpy())  # fmt: skip
             return mirrored
-        mirrored = output.index_select(1, sources.to(output.device)).flip(-1)
+        mirrored = output.index_select(1, sources).flip(-1)
         return torch.cat((mirrored[..., :1], mirrored[..., :-1]), dim=-1) if shift else mirrored
 
-    def _swapped_channels(self, flip_pairs: Sequence[Sequence[int]]) -> Tensor:
-        """For every channel the one to read from (C,); a joint's channels stay together."""
+    def _swapped_channels(
+        self,
+        flip_pairs: Sequence[Sequence[int]],
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+    ) -> Tensor:
+        """For every channel the one to read from (C,), on `device`; a joint's channels stay together."""
         joints = np.arange(self.num_joints)
         for left, right in flip_pairs:
             joints[[left, right]] = right, left
         channels = joints[:, None] * self.channels_per_joint + np.arange(self.channels_per_joint)
-        return torch.from_numpy(channels.ravel())
+        return constant(channels.ravel().tolist(), torch.empty(0, dtype=torch.long, device=device))
 
     def _weigh(self, weight: Tensor) -> Tensor:
         """The target weight (B,K,1) float32 of a weight (B,K), times the joint weights."""

@@ -80,8 +80,12 @@ class DarkCodec(Codec):
         # Restoring the maximum multiplies by a factor >= 1, which derivatives of the logarithm do not see as long as no
         # value is below the floor; only maps with such a value near their maximum need the maximum of the smoothed map.
         low = inner & (windows < FLOOR).flatten(2).any(dim=2)
-        smoothed_maxima = blur(heatmaps[low].unsqueeze(1), self.kernel, "constant").amax(dim=(1, 2, 3))
-        windows[low] *= (scores[low] / smoothed_maxima)[:, None, None]
+        if heatmaps.device.type == "cpu":
+            smoothed_maxima = blur(heatmaps[low].unsqueeze(1), self.kernel, "constant").amax(dim=(1, 2, 3))
+            windows[low] *= (scores[low] / smoothed_maxima)[:, None, None]
+        else:  # to pick maps out, the host would have to wait for their number
+            smoothed_maxima = blur(heatmaps, self.kernel, "constant").amax(dim=(2, 3))
+            windows = torch.where(low[..., None, None], windows * (scores / smoothed_maxima)[..., None, None], windows)
         return windows.clamp(min=FLOOR).log()
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
