@@ -28,6 +28,7 @@ from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
 from heatpose.report.run import save_run, start_logging
 from heatpose.report.tables import score_table
 from heatpose.utils.batch import pixel_statistics
+from heatpose.utils.precision import precision_of
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,8 @@ def prepare_device(cfg: Any, world: World = ALONE) -> torch.device:
     torch.backends.cudnn.benchmark = cudnn.BENCHMARK
     torch.backends.cudnn.deterministic = cudnn.DETERMINISTIC
     torch.backends.cudnn.enabled = cudnn.ENABLED
+    torch.backends.cudnn.allow_tf32 = cudnn.TF32
+    torch.set_float32_matmul_precision("highest")  # keypoints go through matrix products, and TF32 has 11 bits
     torch.manual_seed(cfg.SEED)
     if world.size > 1:
         logger.info("%d processes, %d of them on this machine", world.size, world.local_size)
@@ -130,7 +133,16 @@ def prepare_device(cfg: Any, world: World = ALONE) -> torch.device:
         return torch.device("cpu")
     number = device_number(cfg, world)
     torch.cuda.set_device(number)
+    _require_bf16(cfg, number)
     return torch.device("cuda", number)
+
+
+def _require_bf16(cfg: Any, number: int) -> None:
+    if cfg.COMPUTE.PRECISION == "bf16" and torch.cuda.get_device_capability(number)[0] < 8:
+        raise ValueError(
+            f"COMPUTE.PRECISION is bf16, which CUDA devices have from capability 8.0 (Ampere) on; device {number}, "
+            f"{torch.cuda.get_device_name(number)}, is older; set it to fp32"
+        )
 
 
 def network_name(cfg: Any) -> str:
@@ -187,6 +199,7 @@ class Validator:
         keypoints = predict(
             model, self.loader, self.codec, records.center, records.scale, self.device, test.BATCH_SIZE_PER_GPU,
             skeleton.flip_pairs if test.FLIP_TEST else None, observe, pixel_statistics(self.cfg), self.world,
+            precision_of(self.cfg),
         )  # fmt: skip
         scores: dict[str, float] = {}
         if reporter is not None:

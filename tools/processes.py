@@ -71,5 +71,10 @@ def require_divisible(cfg: Any, world: World) -> None:
         raise ValueError(
             f"LOSS.REDUCTION sum adds up a batch, but {world.size} processes take the mean of theirs; set it to mean"
         )
+    if cfg.COMPUTE.COMPILE == "reduce-overhead":
+        raise ValueError(
+            f"COMPUTE.COMPILE reduce-overhead, CUDA graphs, is for one process, this is one of {world.size}; set it to "
+            "default"
+        )
     if cfg.TRAIN.SYNC_BN and not torch.cuda.is_available():
         raise ValueError("TRAIN.SYNC_BN is True, but PyTorch has it for CUDA devices only; set it to False")

@@ -22,6 +22,7 @@ from processes import start_processes
 from heatpose.adapt import prepare_model
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
+from heatpose.core.compiling import compile_networks
 from heatpose.core.distributed import join
 from heatpose.core.weights import load_weights
 from heatpose.models import build_model
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if content.get("codec", codec.name) != codec.name:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
     place(model, device)
+    compile_networks(cfg.COMPUTE.COMPILE, device, model)
     logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{summary.parameters:,}", weights)
     if world.is_first:
         save_config(output / "test_config.yaml", dump_config(cfg))

@@ -27,6 +27,8 @@ from processes import require_divisible, start_processes
 from heatpose.adapt import STRONG, Target, begin_epochs, build_method, prepare_model
 from heatpose.codecs import build_codec
 from heatpose.config import data_path, domain_config, dump_config, replaced
+from heatpose.core.averaged import Averaged
+from heatpose.core.compiling import compile_networks
 from heatpose.core.distributed import World, join
 from heatpose.core.loss import build_loss
 from heatpose.core.objective import Objective, Supervised
@@ -41,6 +43,7 @@ from heatpose.report.observers import Silent, TrainingReporter
 from heatpose.report.run import Board, RunFolders, file_name, run_folders, save_config
 from heatpose.report.summary import summarise
 from heatpose.utils.batch import pixel_statistics, place
+from heatpose.utils.precision import precision_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +78,8 @@ def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:
     others = build_others(cfg, dataset)
     loader = build_loader(cfg, dataset, others, device, world)
     objective = build_objective(cfg, codec, model, others, device)
-    state = build_state(cfg, model, objective, len(loader), world)
+    compile_networks(cfg.COMPUTE.COMPILE, device, model, objective.scored(model))
+    state = build_state(cfg, model, objective, -(-len(loader) // cfg.TRAIN.ACCUMULATE), world)
     headline = validators[0].scorer.headline
     resume(cfg, state, folders.output, headline)
     require_one_state(state, world)
@@ -92,7 +96,7 @@ def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:
     try:
         fit(
             state, loader, objective, validate, folders.output, cfg.TRAIN.END_EPOCH, device, reporter, cfg.PRINT_FREQ,
-            cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES, world, cfg.SEED,
+            cfg.TRAIN.VALIDATE_EVERY, cfg.TRAIN.STAGES, world, cfg.SEED, cfg.TRAIN.ACCUMULATE,
         )  # fmt: skip
     finally:
         reporter.close()
@@ -165,9 +169,15 @@ def build_loader(cfg: Any, dataset: Any, others: Mapping[str, Any], device: Any,
 
 
 def build_objective(cfg: Any, codec: Any, model: Any, others: Mapping[str, Any], device: Any) -> Objective:
-    """What the training minimises: the labelled crops' loss, with ADAPT.METHOD that method's."""
+    """What the training minimises, with TRAIN.EMA as what scores the average of its weights."""
+    objective = build_method_or_loss(cfg, codec, model, others, device)
+    return Averaged(objective, model, cfg.TRAIN.EMA) if cfg.TRAIN.EMA else objective
+
+
+def build_method_or_loss(cfg: Any, codec: Any, model: Any, others: Mapping[str, Any], device: Any) -> Objective:
+    """The objective of ADAPT.METHOD, or of the labelled crops alone."""
     perturb = STRONG if cfg.ADAPT.STRONG_AUGMENTATION else None
-    labelled = Supervised(codec, build_loss(cfg), device, pixel_statistics(cfg), perturb)
+    labelled = Supervised(codec, build_loss(cfg), device, pixel_statistics(cfg), perturb, precision_of(cfg))
     if not cfg.ADAPT.METHOD:
         return labelled
     crops = others["target"]

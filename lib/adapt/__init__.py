@@ -131,6 +131,7 @@ def _rounds(keys: Any, labelled: Any, target: Target) -> LabelRounds:
         labelled.pixels,
         views,
         target.most,
+        labelled.precision,
     )
     return LabelRounds(labels, predictor, keys.BEGIN_EPOCH, keys.REFRESH_EVERY)
 

@@ -45,7 +45,7 @@ class Adaptation:
         if TARGET not in batch:
             return self.labelled.step(model, batch)
         parts = [self.labelled.images(batch), self.labelled.images(batch[TARGET])]
-        labelled, target = split(model(torch.cat(parts)), [len(part) for part in parts])
+        labelled, target = split(self.labelled.precision.run(model, torch.cat(parts)), [len(part) for part in parts])
         step = self.labelled.loss(labelled, batch)
         loss = self.target_loss(target, batch[TARGET])
         step.figures = {"loss_labelled": step.loss, "loss_target": loss}

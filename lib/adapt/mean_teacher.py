@@ -4,7 +4,6 @@ The teacher sees a mildly recoloured crop, the student a scaled, turned and stro
 heatmaps are taken to the student's view. The teacher is what is scored.
 """
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..utils.averaging import WeightAverage
 from ..utils.batch import Step, as_images, final_output, standardise
 from .base import TARGET, Adaptation, split
 from .perturb import MILD, STRONG
@@ -40,10 +40,14 @@ class MeanTeacher(Adaptation):
         rotation: float = 30.0,
     ):
         super().__init__(labelled, weight)
-        self.teacher = copy.deepcopy(model).requires_grad_(False)
-        self.keep, self.begin, self.rampup = keep, begin, rampup
+        self.average = WeightAverage(model, keep)
+        self.begin, self.rampup = begin, rampup
         self.scale, self.rotation = scale, rotation
-        self.epoch, self.steps, self.started = 0, 0, False
+        self.epoch, self.started = 0, False
+
+    @property
+    def teacher(self) -> nn.Module:
+        return self.average.network
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -51,8 +55,8 @@ class MeanTeacher(Adaptation):
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> None:
         if epoch >= self.begin and not self.started:
-            self._follow(model, 0.0)
-            self.steps, self.started = 0, True
+            self.average.restart(model)
+            self.started = True
         self.epoch = epoch
 
     def step(self, model: nn.Module, batch: Mapping[str, Any]) -> Step:
@@ -63,7 +67,8 @@ class MeanTeacher(Adaptation):
         crops = as_images(batch[TARGET]["crop"], source.device)
         maps = random_maps(crops, self.scale, self.rotation)
         view = standardise(STRONG(resample(crops, inverse(maps))), self.labelled.pixels)
-        labelled, output = split(model(torch.cat([source, view])), [len(source), len(view)])
+        images, run = torch.cat([source, view]), self.labelled.precision.run
+        labelled, output = split(run(model, images), [len(source), len(view)])
         step = self.labelled.loss(labelled, batch)
         loss = self._disagreement(output, crops, maps)
         step.figures = {"loss_labelled": step.loss, "loss_target": loss}
@@ -74,7 +79,8 @@ class MeanTeacher(Adaptation):
         """Half the mean squared difference to the teacher's heatmaps, where they reach the view."""
         with torch.no_grad():
             self.teacher.eval()
-            wanted = final_output(self.teacher(standardise(MILD(crops), self.labelled.pixels)))
+            images = standardise(MILD(crops), self.labelled.pixels)
+            wanted = final_output(self.labelled.precision.run(self.teacher, images))
             wanted = torch.cat([wanted, torch.ones_like(wanted[:, :1])], dim=1)
             wanted = resample(wanted, inverse(on_heatmaps(maps, self.labelled.codec)))
         heatmaps = final_output(output)
@@ -85,22 +91,14 @@ class MeanTeacher(Adaptation):
         return math.exp(-5.0 * (1 - done) ** 2)
 
     def end_step(self, model: nn.Module) -> None:
-        self.steps += 1
-        self._follow(model, min(self.keep, 1 - 1 / (self.steps + 1)))
-
-    @torch.no_grad()
-    def _follow(self, model: nn.Module, keep: float) -> None:
-        # one call for all: what torch.optim.swa_utils does for its averages
-        torch._foreach_lerp_(list(self.teacher.parameters()), list(model.parameters()), 1 - keep)
-        if buffers := list(self.teacher.buffers()):
-            torch._foreach_copy_(buffers, list(model.buffers()))
+        self.average.follow(model)
 
     def scored(self, model: nn.Module) -> nn.Module:
         return self.teacher
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "steps": self.steps, "started": self.started}
+        return {**super().state_dict(), "steps": self.average.steps, "started": self.started}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        self.steps, self.started = int(state["steps"]), bool(state["started"])
+        self.average.steps, self.started = int(state["steps"]), bool(state["started"])

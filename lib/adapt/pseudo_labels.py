@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..metrics import longest_side, pck
 from ..utils.batch import PixelStatistics, as_images, final_output, standardise
+from ..utils.precision import FP32, Precision, untimed
 from .perturb import MILD
 from .views import inverse, on_heatmaps, random_maps, resample, transform
 
@@ -45,13 +46,15 @@ class Predictor:
         pixels: PixelStatistics,
         views: Views = Views(),  # noqa: B008
         most: int = 1024,
+        precision: Precision = FP32,
     ):
-        """`most` crops are given to the network at once."""
-        self.most = most
+        """`most` crops are given to the network, which computes in `precision`, at once."""
+        self.most, self.precision = most, precision
         self.codec, self.loader, self.device, self.pixels, self.views = codec, loader, device, pixels, views
         self.boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
         self.sample: dict[str, Tensor] | None = None  # crops of the last prediction, from all over the data, and index
 
+    @untimed()
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> tuple[Tensor, Tensor]:
         """Keypoints (N,K,2), image px, and confidences (N,K), the maxima of the mean heatmaps over the views."""
@@ -61,7 +64,7 @@ class Predictor:
         shown = np.unique(np.linspace(0, len(keypoints) - 1, SHOWN).astype(int))
         seen: list[tuple[Tensor, Tensor]] = []
         for batch in self.loader:
-            index = batch["index"].to(self.device)
+            index = batch["index"].to(self.device, non_blocking=True)
             # an image with many animals makes a large batch
             parts = as_images(batch["crop"], self.device).split(self.most)
             found, scores = self.codec.decode(torch.cat([self.heatmaps(model, part) for part in parts]))
@@ -75,12 +78,12 @@ class Predictor:
 
     def heatmaps(self, model: nn.Module, images: Tensor) -> Tensor:
         """The mean (B,K,h,w) over the views, taken back to the crop; where a view does not reach it has no say."""
-        total = final_output(model(standardise(images.clone(), self.pixels))).float()
+        total = final_output(self.precision.run(model, standardise(images.clone(), self.pixels)))
         weight = torch.ones_like(total[:, :1])
         for _ in range(self.views.count - 1):
             maps = random_maps(images, self.views.scale, self.views.rotation)
             view = standardise(MILD(resample(images, inverse(maps))), self.pixels)
-            output = final_output(model(view)).float()
+            output = final_output(self.precision.run(model, view))
             covered = torch.cat([output, torch.ones_like(output[:, :1])], dim=1)
             back = resample(covered, on_heatmaps(maps, self.codec))
             total, weight = total + back[:, :-1], weight + back[:, -1:]

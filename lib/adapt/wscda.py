@@ -150,7 +150,7 @@ class WSCDA(Adaptation):
         kinds = [batch, batch[TARGET], *([batch[HUMANS]] if HUMANS in batch else [])]
         parts = [self.labelled.images(one) for one in kinds]
         counts = [len(part) for part in parts]
-        outputs = split(model(torch.cat(parts)), counts)
+        outputs = split(self.labelled.precision.run(model, torch.cat(parts)), counts)
         step = self.labelled.loss(outputs[0], batch)
         pose = self.w2 * step.loss
         if HUMANS in batch:
@@ -164,7 +164,7 @@ class WSCDA(Adaptation):
         return step
 
     def _domain_loss(self, model: Any, counts: list[int]) -> Tensor:
-        features = reverse_gradient(model.adaptation.seen, abs(self.alpha))
+        features = reverse_gradient(model.adaptation.seen.float(), abs(self.alpha))
         model.adaptation.seen = None
         # labelled animals, unlabelled ones, people
         animal, unlabelled = (

@@ -27,6 +27,8 @@ CHOICES = {
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd", "rmsprop", "adam_l2"),
     "TRAIN.LR_SCHEDULE": ("step", "linear"),
     "LOSS.REDUCTION": ("mean", "sum"),
+    "COMPUTE.PRECISION": ("fp32", "bf16"),
+    "COMPUTE.COMPILE": ("none", "default", "reduce-overhead", "max-autotune"),
     "TEST.NMS": ("oks", "box"),
     "TEST.RESCORE": ("box_times_keypoints", "keypoints"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),
@@ -36,14 +38,14 @@ POSITIVE = (
     "MODEL.NUM_JOINTS", "MODEL.SIGMA", "TRAIN.BATCH_SIZE_PER_GPU", "TEST.BATCH_SIZE_PER_GPU", "TRAIN.LR",
     "TRAIN.STAGES", "TRAIN.END_EPOCH", "TRAIN.VALIDATE_EVERY", "PRINT_FREQ", "LOSS.TOPK", "LOSS.KPD", "TEST.BETA",
     "TEST.BLUR_KERNEL", "LOSS.DISK_RADIUS", "TEST.VOTE_UPSAMPLING", "ADAPT.REFRESH_EVERY", "ADAPT.VIEWS",
-    "ADAPT.FLOW_LIMIT", "TEST.PCK_THRE",
+    "ADAPT.FLOW_LIMIT", "TEST.PCK_THRE", "TRAIN.ACCUMULATE",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "WORKERS", "SEED", "LOSS.LAMBDA_HEATMAP", "LOSS.LAMBDA_OFFSET", "ADAPT.BEGIN_EPOCH", "ADAPT.LAMBDA",
     "ADAPT.VIEW_ROTATION", "ADAPT.RANK_OFFSET", "ADAPT.RANK_STEP", "ADAPT.THRESHOLD_STEP", "ADAPT.RAMPUP_EPOCHS",
     "ADAPT.W1", "ADAPT.W2",
 )  # fmt: skip
-SHARES = ("ADAPT.VIEW_SCALE", "ADAPT.RANK_FLOOR", "ADAPT.FLOW_DECAY", "ADAPT.EMA")  # 0 to 1
+SHARES = ("ADAPT.VIEW_SCALE", "ADAPT.RANK_FLOOR", "ADAPT.FLOW_DECAY", "ADAPT.EMA", "TRAIN.EMA")  # 0 to 1
 
 
 def output_stride(name: str, extra: dict[str, Any]) -> int:
@@ -74,7 +76,7 @@ def coarsest_stride(name: str, extra: dict[str, Any]) -> int:
 
 def find_contradictions(cfg: Any) -> list[str]:
     """One line for each thing in `cfg` that cannot work, with the keys and how to mend it; empty where all is well."""
-    checks = (_choices, _numbers, _sizes, data_contradictions, _loss, _megvii)
+    checks = (_choices, _numbers, _sizes, data_contradictions, _loss, _megvii, _speed)
     return [problem for check in checks for problem in check(cfg)]
 
 
@@ -207,4 +209,33 @@ def _megvii(cfg: Any) -> list[str]:
                 f"LOSS.{key} is {not value}, but with MODEL.CODEC megvii a joint counts by its visibility and nothing "
                 f"else; set it to {value}"
             )
+    return found
+
+
+def _speed(cfg: Any) -> list[str]:
+    """What ACCUMULATE, EMA and COMPILE do not go with."""
+    found, train = [], cfg.TRAIN
+    if train.ACCUMULATE > 1 and cfg.LOSS.NAME == "JointsL1Offset" and cfg.LOSS.REDUCTION == "sum":
+        found.append(
+            f"TRAIN.ACCUMULATE is {train.ACCUMULATE} with LOSS.REDUCTION sum, which adds up a batch; a step "
+            "takes the mean of its batches, so set LOSS.REDUCTION to mean"
+        )
+    if train.EMA == 1:
+        found.append("TRAIN.EMA is 1, so that the average would never move; give a share below 1, e.g. 0.9998")
+    if train.EMA and cfg.ADAPT.METHOD == "mean_teacher":
+        found.append(
+            f"TRAIN.EMA is {train.EMA} with ADAPT.METHOD mean_teacher, whose teacher is the average that is scored "
+            "(ADAPT.EMA); set TRAIN.EMA to 0"
+        )
+    compiled = cfg.COMPUTE.COMPILE
+    if compiled != "none" and cfg.ADAPT.METHOD:
+        found.append(
+            f"COMPUTE.COMPILE is {compiled} with ADAPT.METHOD {cfg.ADAPT.METHOD}, which has not been tried compiled; "
+            "set it to none"
+        )
+    if compiled == "reduce-overhead" and train.ACCUMULATE > 1:
+        found.append(
+            f"COMPUTE.COMPILE is reduce-overhead with TRAIN.ACCUMULATE {train.ACCUMULATE}; CUDA graphs do not keep "
+            "gradients from batch to batch, so set COMPUTE.COMPILE to default"
+        )
     return found

@@ -19,6 +19,11 @@ DEFAULTS: dict[str, Any] = {
         "BENCHMARK": True,  # let cuDNN time its algorithms and take the fastest
         "DETERMINISTIC": False,  # only algorithms that give the same bits every time
         "ENABLED": True,  # use cuDNN at all
+        "TF32": True,  # convolutions of float32 in TF32, as PyTorch's own default; matrix products never
+    },
+    "COMPUTE": {  # see docs/speed.md
+        "PRECISION": "fp32",  # of networks, in training and scoring: fp32, or bf16 (mixed); the rest is float32
+        "COMPILE": "none",  # torch.compile's mode: none, default, reduce-overhead (CUDA graphs), max-autotune
     },
     "DATASET": {
         "DATASET": "coco",  # format of the data set: coco, mpii, toy, toy_animals, tigdog, synthetic_animals
@@ -79,6 +84,8 @@ DEFAULTS: dict[str, Any] = {
     },
     "TRAIN": {
         "BATCH_SIZE_PER_GPU": 32,  # samples per step, of each process
+        "ACCUMULATE": 1,  # batches per step: gradients of so many add up, see docs/speed.md
+        "EMA": 0.0,  # share of the weights' running average that a step keeps; 0: none; the average is what is scored
         "SHUFFLE": True,  # new order every epoch
         "BEGIN_EPOCH": 0,  # first epoch, where nothing is resumed
         "END_EPOCH": 140,  # epochs in all; of each stage, where there are several

@@ -9,8 +9,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -81,6 +81,10 @@ class World:
         found = int(self._reduced(torch.tensor(step if step >= 0 else never), dist.ReduceOp.MIN))
         return -1 if found == never else found
 
+    def largest(self, value: float) -> float:
+        """The largest of every process's `value`."""
+        return float(self._reduced(torch.tensor(value, dtype=torch.float64), dist.ReduceOp.MAX))
+
     def _reduced(self, values: Tensor, how: Any) -> Tensor:
         if self.size == 1:
             return values
@@ -108,11 +112,17 @@ class World:
             return model
         return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
 
-    def match_buffers(self, model: nn.Module) -> None:
-        """Gives every process rank 0's buffers (BatchNorm's running statistics), so that all score one network."""
-        if self.size > 1:
-            for buffer in model.buffers():
-                dist.broadcast(buffer, src=0)
+    def gradients(self, model: nn.Module, joined: bool) -> AbstractContextManager:
+        """For a pass forth and back of what `wrap` gave: gradients are joined, or add up in each process until then."""
+        return nullcontext() if self.size == 1 or joined else model.no_sync()  # type: ignore[operator]
+
+    def match(self, tensors: Iterable[Tensor]) -> None:
+        """Gives every process rank 0's `tensors`, so that all score one network."""
+        for each in tensors if self.size > 1 else ():
+            whole = each.contiguous()  # channels-last weights are not, and not every backend takes them as they are
+            dist.broadcast(whole, src=0)
+            if whole is not each:
+                each.copy_(whole)
 
     def vary_random(self, seed: int, epoch: int) -> None:
         """Random numbers on the device that differ between processes; rank 0's, which are resumed, stay."""

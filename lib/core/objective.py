@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..utils.batch import IMAGENET, PixelStatistics, Step, as_images, final_output, standardise
+from ..utils.precision import FP32, Precision
 
 
 class Objective(Protocol):
@@ -41,7 +42,8 @@ class Supervised:
     """The loss of labelled samples.
 
     `loss_fn` takes what the network gives, the codec's training targets and their weight. `perturb` changes images
-    (B, 3, H, W), 0 to 1, before they are standardised; None leaves them as they are.
+    (B, 3, H, W), 0 to 1, before they are standardised; None leaves them as they are. `precision` is the network's; the
+    loss is always float32.
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class Supervised:
         device: torch.device,
         pixels: PixelStatistics = IMAGENET,
         perturb: Callable[[Tensor], Tensor] | None = None,
+        precision: Precision = FP32,
     ):
         self.codec, self.loss_fn, self.device = codec, loss_fn, device
-        self.pixels, self.perturb = pixels, perturb
+        self.pixels, self.perturb, self.precision = pixels, perturb, precision
 
     def images(self, batch: Mapping[str, Any]) -> Tensor:
         """The network's input (B, 3, H, W) for the crops of a batch."""
@@ -73,7 +76,7 @@ class Supervised:
         return None
 
     def step(self, model: nn.Module, batch: Mapping[str, Any]) -> Step:
-        return self.loss(model(self.images(batch)), batch)
+        return self.loss(self.precision.run(model, self.images(batch)), batch)
 
     def maps(self, step: Step) -> tuple[Tensor, Tensor]:
         return self.codec.heatmaps(step.output), self.codec.peaks(step.target)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from ..metrics import heatmap_accuracy
 from ..utils.batch import IMAGENET, PixelStatistics, final_output, normalise
+from ..utils.precision import FP32, Precision, untimed
 from .distributed import ALONE, World
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 BatchObserver = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], None]
 
 
+@untimed()
 @torch.inference_mode()
 def predict(
     model: nn.Module,
@@ -33,6 +35,7 @@ def predict(
     observer: BatchObserver | None = None,
     pixels: PixelStatistics = IMAGENET,
     world: World = ALONE,
+    precision: Precision = FP32,
 ) -> np.ndarray:
     """(N, K, 3) float32 keypoints x, y, score in image px, one row for each record; in every process of `world`.
 
@@ -41,6 +44,7 @@ def predict(
         batch_size: most crops the network is given at once; an image with more is cut into pieces.
         flip_pairs: average with the prediction on the mirrored crop (flip test); None for no flip test.
         world: the processes whose loaders have a share of the records each.
+        precision: of the network; the flip's mean and what follows are float32.
     """
     model.eval()
     boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
@@ -49,9 +53,9 @@ def predict(
     for whole in loader:
         for start in range(0, len(whole["index"]), batch_size):
             batch = {key: value[start : start + batch_size] for key, value in whole.items()}
-            output = heatmaps(model, normalise(batch["crop"], device, pixels), codec, flip_pairs)
+            output = heatmaps(model, normalise(batch["crop"], device, pixels), codec, flip_pairs, precision)
             keypoints, scores = codec.decode(output)
-            box = boxes[batch["index"].to(device)]
+            box = boxes[batch["index"].to(device, non_blocking=True)]
             keypoints_image = codec.to_image(keypoints, box[:, :2], box[:, 2:])
             found.append(torch.cat([keypoints_image, scores[..., None]], dim=2).float())
             indices.append(batch["index"])
@@ -64,13 +68,17 @@ def predict(
 
 
 def heatmaps(
-    model: nn.Module, images: Tensor, codec: Any, flip_pairs: Sequence[tuple[int, int]] | None = None
+    model: nn.Module,
+    images: Tensor,
+    codec: Any,
+    flip_pairs: Sequence[tuple[int, int]] | None = None,
+    precision: Precision = FP32,
 ) -> Tensor:
     """(B, C, h, w) float32 output for normalised images (B, 3, H, W); with `flip_pairs` the mean of both ways round."""
-    output = final_output(model(images)).float()
+    output = final_output(precision.run(model, images))
     if flip_pairs is None:
         return output
-    mirrored = final_output(model(images.flip(3))).float()
+    mirrored = final_output(precision.run(model, images.flip(3)))
     return (output + codec.flip_back(mirrored, flip_pairs)) * 0.5
 
 
@@ -87,7 +95,9 @@ class MeanAccuracy:
         self.count: Tensor | float = 0.0
 
     def __call__(self, batch: dict[str, Tensor], output: Tensor, keypoints: Tensor, scores: Tensor) -> None:
-        keypoints_input, visible = (batch[key].to(output.device) for key in ("keypoints_input", "visible"))
+        keypoints_input, visible = (
+            batch[key].to(output.device, non_blocking=True) for key in ("keypoints_input", "visible")
+        )
         target = self.codec.encode(keypoints_input, visible)[0]
         accuracy = heatmap_accuracy(self.codec.heatmaps(output), self.codec.peaks(target))
         self.right = self.right + accuracy.mean * accuracy.count

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .distributed import World
 from .objective import Step
+from .waiting import Pace
 
 
 @dataclass
@@ -17,14 +18,14 @@ class StepReport:
     """What an observer is told every PRINT_FREQ steps; losses and speeds are means since the last report."""
 
     epoch: int
-    step: int  # steps done in this epoch
+    step: int  # steps of the optimizer done in this epoch
     steps: int  # steps of an epoch
     loss: float
     accuracy: float
     learning_rate: float
     samples_per_second: float
-    loading_share: float  # of the time, spent waiting for the loader
-    batch: dict[str, Tensor]
+    loading_share: float  # of the time, lost to waiting for the loader, see core.waiting
+    batch: dict[str, Tensor]  # the last one
     target: Tensor
     output: Tensor
     figures: dict[str, float]  # what the objective tells of its parts
@@ -40,6 +41,8 @@ class TrainingObserver(Protocol):
     def on_step(self) -> None: ...
 
     def on_report(self, report: StepReport) -> None: ...
+
+    def on_pace(self, pace: Pace) -> None: ...
 
     def on_epoch(self, epoch: int, score: float | None, is_best: bool) -> None: ...
 

@@ -1,5 +1,6 @@
 """Everything that a training run continues from, and its files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ class TrainingState:
     optimizer: Optimizer
     scheduler: LambdaLR
     description: dict[str, Any]  # stored in every weight file: architecture, codec, sizes
-    steps_per_epoch: int
+    steps_per_epoch: int  # of the optimizer: an epoch's batches over those of a step, rounded up
     epoch: int = 0  # the next one, counted through all stages
     best_score: float = -1.0
     stage: int = 1
@@ -84,10 +85,7 @@ class TrainingState:
             )
         if self.objective is not None:
             self.objective.load_state_dict(content.get("objective", {}))
-        options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(content["optimizer"])
-        for group, present in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(present)
+        self._resume_optimizer(content["optimizer"])
         # The forks' checkpoint.pth has neither the best score nor stages nor random states.
         self.epoch, self.best_score = content["epoch"], content.get("best_score", -1.0)
         self.stage, self.stage_start = content.get("stage", 1), content.get("stage_start", 0)
@@ -97,6 +95,13 @@ class TrainingState:
             torch.set_rng_state(content["random_state"])
         if torch.cuda.is_available() and len(content.get("cuda_random_state", ())) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
+
+    def _resume_optimizer(self, saved: Mapping[str, Any]) -> None:
+        """Takes the saved moments; the options stay the present ones."""
+        # Put in before loading: by `fused` load_state_dict decides which device an optimizer's step counts go to.
+        present = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        groups = [{**group, **options} for group, options in zip(saved["param_groups"], present, strict=True)]
+        self.optimizer.load_state_dict({**saved, "param_groups": groups})
 
     def begin_stage(self) -> None:
         """Goes on to the next stage: the present weights with a fresh optimizer and the schedule's beginning.

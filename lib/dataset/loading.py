@@ -42,10 +42,16 @@ class EpochSampler(Sampler):
         own = [*order[self.rank :: self.processes], *order[: self._repeated]]
         return ((self.epoch, int(index)) for index in own)
 
-    def weight(self, step: int) -> float:
-        """What the mean loss of this process counts at `step` (from 1), so that the processes' mean is the samples'."""
-        together = min(self.batch_size * self.processes, self.size - (step - 1) * self.batch_size * self.processes)
-        return len(range(self.rank, together, self.processes)) * self.processes / together
+    def weight(self, batch: int, accumulate: int = 1) -> float:
+        """What the mean loss of this process counts at `batch` (from 1), so that the processes' mean is the samples'.
+
+        With `accumulate`, the sum over as many batches, or those that are left, of the processes' mean.
+        """
+        together = self.batch_size * self.processes
+        first = (batch - 1) // accumulate * accumulate  # batches before those that belong together
+        of_all = min(together, self.size - (batch - 1) * together)
+        of_step = min(accumulate * together, self.size - first * together)
+        return len(range(self.rank, of_all, self.processes)) * self.processes / of_step
 
 
 def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
@@ -106,6 +112,7 @@ class JointLoader:
     def __init__(self, labelled: DataLoader, others: Mapping[str, DataLoader], begin: Mapping[str, int]):
         self.labelled, self.others, self.begin = labelled, others, begin
         self.sampler: Any = labelled.sampler
+        self.num_workers = labelled.num_workers
 
     def __len__(self) -> int:
         return len(self.labelled)

@@ -161,6 +161,11 @@ class TrainingReporter:
             prefix = f"train_{report.epoch}_{report.step}"
             self.painter.save(self.folder / "pictures", prefix, report.batch, report.target, report.output)
 
+    def on_pace(self, pace: Any) -> None:
+        """What the speed of an epoch hung on; see core.waiting.Pace."""
+        self._log(f"epoch {pace.epoch}: bound by the {pace.bound} ({pace.waiting:.0%} of the time waiting for data)")
+        self.board.scalars({"train/waiting_for_data": pace.waiting}, (pace.epoch + 1) * self.steps)
+
     def on_scores(self, epoch: int, scores: Mapping[str, float]) -> None:
         """Scores of the validation after `epoch`, at the end of its steps."""
         tags = {f"valid/{name.translate(_TAG)}": value for name, value in scores.items()}

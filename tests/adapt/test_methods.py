@@ -20,7 +20,10 @@ from heatpose.adapt.wscda import (
     insert_adaptation,
     reverse_gradient,
 )
+from heatpose.core.loss import EveryOutput, JointsMSE
+from heatpose.core.objective import Supervised
 from heatpose.utils.batch import as_images, standardise
+from heatpose.utils.precision import Precision
 
 from .conftest import CPU, JOINTS, SIZE, batch_of
 
@@ -182,7 +185,7 @@ class TestMeanTeacher:
         other = MeanTeacher(labelled, network)
         other.load_state_dict(copy.deepcopy(method.state_dict()))
         assert torch.equal(other.teacher.final_layer.weight, method.teacher.final_layer.weight)
-        assert other.steps == 1
+        assert other.average.steps == 1
 
 
 @pytest.fixture
@@ -300,3 +303,24 @@ class TestPPLO:
         rounds.labels.keep(2.0)
         method.load_state_dict(state)
         assert torch.equal(rounds.labels.kept, kept)
+
+
+@pytest.mark.parametrize("method", ["supervised", "mean_teacher", "wscda"])
+def test_a_step_in_bf16_is_nearly_that_in_float32(codec, network, batch, method):
+    """Every network of a method takes the precision of the labelled crops' objective, and losses are float32."""
+    losses = {}
+    for name in ("fp32", "bf16"):
+        torch.manual_seed(0)
+        labelled = Supervised(codec, EveryOutput(JointsMSE()), CPU, precision=Precision(name))
+        model = copy.deepcopy(network).train()
+        if method == "wscda":
+            insert_adaptation(model)
+            objective = WSCDA(labelled, Discriminator(3))
+        else:
+            objective = MeanTeacher(labelled, model) if method == "mean_teacher" else TargetLabels(labelled)
+        step = objective.step(model, {**batch, "target": batch})
+        step.loss.backward()
+        assert {step.loss.dtype, *(figure.dtype for figure in step.figures.values())} == {torch.float32}
+        losses[name] = step.loss.item()
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)

@@ -70,3 +70,30 @@ def test_a_resolved_configuration_resolves_to_itself(load, tmp_path):
 def test_keys_of_every_section_are_checked(load, section, values, message):
     with pytest.raises(ConfigError, match=message):
         load(**{section: values})
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"ADAPT": {"METHOD": "mean_teacher"}, "TRAIN": {"EMA": 0.9}}, "whose teacher is the average that is scored"),
+        (
+            {"ADAPT": {"METHOD": "supervised"}, "COMPUTE": {"COMPILE": "default"}},
+            "COMPILE is default with ADAPT.METHOD",
+        ),
+    ],
+)
+def test_what_adaptation_does_not_go_with(load, keys, line):
+    target = {"TARGET": {"TOY_DOMAIN": "target"}}
+    load(**target, ADAPT=keys["ADAPT"])
+    with pytest.raises(ConfigError, match=line):
+        load(**target, **keys)
+
+
+def test_accumulated_sums_are_refused(load):
+    loss = {
+        "MODEL": {**ANIMALS["MODEL"], "CODEC": "udp_offset"},
+        "LOSS": {"NAME": "JointsL1Offset", "REDUCTION": "sum"},
+    }
+    load(**loss)
+    with pytest.raises(ConfigError, match=r"TRAIN\.ACCUMULATE is 2 with LOSS\.REDUCTION sum"):
+        load(**loss, TRAIN={"ACCUMULATE": 2})

@@ -1,8 +1,8 @@
 """A training and a prediction in one or many processes; started by test_distributed.py, alone or by torchrun.
 
 share_of_a_run.py <experiment> <folder> <batch size of a process>: trains a network without BatchNorm, whose statistics
-would differ between batches, from <folder>/checkpoint.pth where there is one. Rank 0 leaves weights, reported losses
-and, predicted with small and with large test batches, keypoints and scores.
+would differ between batches, from <folder>/checkpoint.pth where there is one. Rank 0 leaves the weights and their
+average (TRAIN.EMA), reported losses and, predicted with small and with large test batches, keypoints and scores.
 """
 
 import json
@@ -15,6 +15,7 @@ from torch import nn
 
 from heatpose.codecs import build_codec
 from heatpose.config import load_config
+from heatpose.core.averaged import Averaged
 from heatpose.core.distributed import end, join
 from heatpose.core.evaluate import build_scorer
 from heatpose.core.loss import build_loss
@@ -46,12 +47,14 @@ def main(path, folder, batch_size):
     codec, losses = build_codec(cfg), Losses()
     loader = training_loader(build_dataset(cfg, "train"), batch_size, True, 0, cfg.SEED, shard=world.shard)
     optimizer = build_optimizer(cfg, model.parameters())
-    state = TrainingState(model, optimizer, build_scheduler(cfg, optimizer, len(loader)), {}, len(loader))
+    objective = Averaged(Supervised(codec, build_loss(cfg), CPU), model, cfg.TRAIN.EMA)
+    steps = -(-len(loader) // cfg.TRAIN.ACCUMULATE)
+    state = TrainingState(model, optimizer, build_scheduler(cfg, optimizer, steps), {}, steps, objective=objective)
     if (folder / "checkpoint.pth").exists():
         state.resume(folder / "checkpoint.pth")
     fit(
-        state, loader, Supervised(codec, build_loss(cfg), CPU), lambda epoch: 0.0, folder, cfg.TRAIN.END_EPOCH, CPU,
-        losses, 1, world=world,
+        state, loader, objective, lambda epoch: 0.0, folder, cfg.TRAIN.END_EPOCH, CPU, losses, 1, world=world,
+        accumulate=cfg.TRAIN.ACCUMULATE,
     )  # fmt: skip
     found = {"losses": losses.seen}
     for size in (2, 100):

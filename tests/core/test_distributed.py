@@ -44,6 +44,22 @@ def test_a_step_of_all_processes_has_the_samples_of_one_with_a_larger_batch(size
         assert sum(weights) == pytest.approx(processes)
 
 
+@pytest.mark.parametrize("size", [1, 7, 12, 13])
+@pytest.mark.parametrize(("batch_size", "processes", "accumulate"), [(2, 1, 3), (1, 2, 3), (2, 3, 2), (3, 2, 4)])
+def test_every_sample_of_a_step_counts_the_same(size, batch_size, processes, accumulate):
+    samplers = shares(size, batch_size, processes)
+    batches, together = -(-size // (batch_size * processes)), batch_size * processes * accumulate
+    for first in range(0, batches, accumulate):
+        of_step = min(together, size - first * batch_size * processes)
+        counts = []  # of every process's batch, as the processes' mean takes it
+        for sampler in samplers:
+            for batch in range(first, min(first + accumulate, batches)):
+                taken = list(sampler)[batch * batch_size : (batch + 1) * batch_size]
+                counts.append(sampler.weight(batch + 1, accumulate) / processes * of_step)
+                assert counts[-1] in (pytest.approx(len(taken)), 0), "0 for a sample that is repeated"
+        assert sum(counts) == pytest.approx(of_step)
+
+
 def test_a_process_without_torchrun_is_alone(monkeypatch):
     for key in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(key, raising=False)
@@ -54,15 +70,16 @@ def test_a_process_without_torchrun_is_alone(monkeypatch):
 
 @pytest.fixture(scope="module")
 def run(repository, tiny_content, tmp_path_factory):
-    """A function (processes, batch size of each, epochs=EPOCHS, start=None) -> folder of a finished run.
+    """A function (processes, batch size of each, epochs=EPOCHS, start=None, accumulate=1) -> folder of a finished run.
 
     `start` is the folder of another run to go on from.
     """
 
-    def call(processes, batch_size, epochs=EPOCHS, start=None):
+    def call(processes, batch_size, epochs=EPOCHS, start=None, accumulate=1):
         folder = tmp_path_factory.mktemp("run")
         content = tiny_content(folder)
         content["TRAIN"].update(END_EPOCH=epochs, OPTIMIZER="sgd", LR=0.5, LR_STEP=[1], WARMUP_ITERS=1)
+        content["TRAIN"].update(EMA=0.6, ACCUMULATE=accumulate)
         (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
         if start is not None:
             shutil.copy(start / "checkpoint.pth", folder)
@@ -93,9 +110,10 @@ def found(folder):
 
 
 def same_training(one, many):
-    weights, others = (read_checkpoint(folder / "final_state.pth")["state_dict"] for folder in (one, many))
-    for key, value in weights.items():
-        np.testing.assert_allclose(others[key].numpy(), value.numpy(), rtol=1e-5, atol=1e-7, err_msg=key)
+    for file in ("checkpoint.pth", "final_state.pth"):  # the weights, and their average
+        weights, others = (read_checkpoint(folder / file)["state_dict"] for folder in (one, many))
+        for key, value in weights.items():
+            np.testing.assert_allclose(others[key].numpy(), value.numpy(), rtol=1e-5, atol=1e-7, err_msg=key)
     assert found(many)["losses"] == pytest.approx(found(one)["losses"][-len(found(many)["losses"]) :], rel=1e-5)
 
 
@@ -108,6 +126,12 @@ def test_three_processes_train_as_one_with_the_threefold_batch(alone, three, toy
 
 def test_two_processes_go_on_from_one(alone, run):
     same_training(alone, run(2, 3, start=run(1, 6, epochs=1)))
+
+
+@pytest.mark.parametrize(("processes", "batch_size", "accumulate"), [(1, 2, 3), (2, 1, 3), (3, 1, 2)])
+def test_batches_that_add_up_train_as_one_large_batch(alone, run, toy_root, processes, batch_size, accumulate):
+    """The last step has fewer batches than the others, and one of them fewer samples."""
+    same_training(alone, run(processes, batch_size, accumulate=accumulate))
 
 
 def test_keypoints_and_scores_are_those_of_one_process(alone, run, three):

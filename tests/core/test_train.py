@@ -22,7 +22,7 @@ from heatpose.models import build_model
 
 class Watcher:
     def __init__(self):
-        self.reports, self.steps, self.epochs, self.stages = [], 0, [], []
+        self.reports, self.steps, self.epochs, self.stages, self.paces = [], 0, [], [], []
 
     def on_stage(self, stage, stages, first_epoch, end_epoch):
         self.stages.append((stage, stages, first_epoch, end_epoch))
@@ -35,6 +35,9 @@ class Watcher:
 
     def on_report(self, report):
         self.reports.append(report)
+
+    def on_pace(self, pace):
+        self.paces.append(pace)
 
     def on_epoch(self, epoch, score, is_best):
         self.epochs.append((epoch, score, is_best))

@@ -109,7 +109,7 @@ class TestATraining:
         tags = events.Tags()
         expected = {"train/loss", "train/accuracy", "train/learning_rate", "train/samples_per_second", "valid/AP",
                     "valid/Ap_.5", "valid/AP_.75", "valid/AP_M", "valid/AP_L", "valid/AR", "valid/AR_.5",
-                    "valid/AR_.75", "valid/AR_M", "valid/AR_L"}  # fmt: skip
+                    "valid/AR_.75", "valid/AR_M", "valid/AR_L", "train/waiting_for_data"}  # fmt: skip
         assert set(tags["scalars"]) == expected
         assert tags["images"] == ["valid/predictions"]
         assert len(events.Scalars("valid/AP")) == 2

@@ -1,0 +1,35 @@
+"""Networks compiled by torch.compile."""
+
+import torch
+from torch import Tensor, nn
+
+
+def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> None:
+    """Lets torch.compile's `mode` compile networks where they stand, at their next call; "none" leaves them.
+
+    Names of weights stay as they are, and so do files. DistributedDataParallel comes around a compiled network and
+    BatchNorm is converted before: a compiled network is what it was when it was first called.
+
+    Raises:
+        ValueError: nothing can be compiled here, or `mode` needs CUDA.
+    """
+    if mode == "none":
+        return
+    if mode == "reduce-overhead" and device.type != "cuda":
+        raise ValueError("COMPUTE.COMPILE is reduce-overhead, CUDA graphs, but there is no CUDA device; take default")
+    try:
+        torch.compile(_trial)(torch.zeros(8, device=device))
+    except Exception as error:
+        raise ValueError(
+            f"COMPUTE.COMPILE is {mode}, but torch.compile fails here ({_first_line(error)}); set it to none"
+        ) from error
+    for network in networks:
+        network.compile(mode=mode)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
+
+
+def _trial(values: Tensor) -> Tensor:
+    return (values + 1).relu() * values
