@@ -78,3 +78,14 @@ def test_points_that_a_codec_leaves_undefined_are_never_confident(experiment, ca
     assert np.isfinite(found).all()
     assert (found[..., 2] == 0).all()
     assert "undefined" in caplog.text
+
+
+def test_algorithms_are_not_timed_for_batches_of_many_sizes(experiment, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    cfg, seen = load_config(experiment()), []
+    dataset, codec = build_dataset(cfg, "test"), build_codec(cfg)
+    model = Flat()
+    model.register_forward_pre_hook(lambda *call: seen.append(torch.backends.cudnn.benchmark))
+    predict(model, test_loader(dataset, 4, 0), codec, dataset.records.center, dataset.records.scale, CPU, 4)
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.benchmark
