@@ -4,6 +4,7 @@ Training gives one augmented crop a sample; testing gives all crops of an image 
 and decoded once. Crops are uint8; normalisation and heatmap targets are made on the training device.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -143,6 +144,12 @@ class TestCrops(Dataset):
     def sizes(self) -> list[int]:
         """Crops of each item."""
         return np.diff(self.bounds).tolist()
+
+    def without_truth(self) -> "TestCrops":
+        """The same crops without `ground_truth`, which loading processes do not need and spawned ones would copy."""
+        crops = copy.copy(self)
+        crops.ground_truth = None
+        return crops
 
     def people_of(self, number: int) -> np.ndarray:
         """Positions in `records` of the people of an item."""

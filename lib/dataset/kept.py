@@ -1,6 +1,7 @@
 """The people to train on, kept as arrays for the next start: a large annotation file is parsed and checked once.
 
-What is kept belongs to the file's content, whatever its name or date, and to everything that the reader was told.
+What is kept belongs to the file's content, whatever its name or date, to all that the reader was told, and to the source
+of the reader, so that nothing has to be said when one of them changes.
 """
 
 import json
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ..utils import arrays, geometry
 from ..utils.cache import Arrays, cache_key, cached
 from ..utils.files import file_sha256
+from . import coco, own_keypoints, records, skeletons
 from .records import Records
 from .skeletons import Skeleton
 
-VERSION = 1  # to be raised with every change of what readers give
+READERS = (coco, own_keypoints, records, skeletons, arrays, geometry)
 WORTHWHILE = 16 << 20  # bytes; smaller files are read as soon as found
 
 
@@ -33,23 +36,24 @@ def kept_people(path: Path, told: tuple[Any, ...], read: Callable[[], People]) -
     """What `read` gives for the file at `path`, or gave when it was `told` the same of the same content."""
     if not path.is_file() or path.stat().st_size < WORTHWHILE:
         return read()
-    key = cache_key("people", VERSION, file_sha256(path), told)
+    sources = [file_sha256(Path(str(module.__file__))) for module in READERS]
+    key = cache_key("people", file_sha256(Path(__file__)), sources, file_sha256(path), told)
     return _unpacked(cached(key, lambda: _packed(read())))
 
 
 def _packed(people: People) -> Arrays:
-    arrays = {field.name: getattr(people.records, field.name) for field in fields(Records)}
+    found = {field.name: getattr(people.records, field.name) for field in fields(Records)}
     words = {
-        "left_out": dict(arrays.pop("left_out")), "skeleton": asdict(people.skeleton), "categories": people.categories,
+        "left_out": dict(found.pop("left_out")), "skeleton": asdict(people.skeleton), "categories": people.categories,
     }  # fmt: skip
     return {
-        **{name: array for name, array in arrays.items() if array is not None},
+        **{name: array for name, array in found.items() if array is not None},
         **{name: np.array(json.dumps(content)) for name, content in words.items()},
     }
 
 
-def _unpacked(arrays: Arrays) -> People:
-    content = dict(arrays)
+def _unpacked(kept: Arrays) -> People:
+    content = dict(kept)
     left_out, skeleton, categories = (
         json.loads(str(content.pop(name))) for name in ("left_out", "skeleton", "categories")
     )

@@ -149,7 +149,7 @@ def test_loader(
     """
     rank, processes = shard
     return DataLoader(
-        dataset,
+        dataset.without_truth(),
         batch_sampler=pack(dataset.sizes, batch_size)[rank::processes],
         num_workers=workers,
         pin_memory=pin_memory,

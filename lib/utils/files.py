@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import gc
 import hashlib
 import json
 import os
@@ -46,12 +47,18 @@ def write_json_rows(rows: list[dict[str, Any]], path: Path) -> None:
 def parse_json(data: bytes) -> Any:
     """The content of a JSON file; a ValueError that says where it is broken.
 
-    Files that orjson refuses are read by Python's reader, slower and more lenient: it takes nan.
+    Files that orjson refuses are read by Python's reader, slower and more lenient: it takes nan. The garbage collector
+    pauses: it would walk through the growing content again and again.
     """
+    collects = gc.isenabled()
+    gc.disable()
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         return json.loads(data)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def file_sha256(path: Path) -> str:
