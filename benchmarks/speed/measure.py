@@ -14,7 +14,8 @@ class Pair:
     """One stage: heatpose's way and the plain one, both called without arguments.
 
     `numbers` turns what each returns into arrays that must agree within `tolerance` (absolute); `target` is the ratio
-    to reach, 0 for none.
+    to reach, 0 for none. Of a whole run, `ours_network` and `plain_network` are the network's work alone, on inputs
+    that are ready.
     """
 
     stage: str
@@ -24,6 +25,9 @@ class Pair:
     tolerance: float
     target: float = 0
     numbers: Callable[[Any], list[np.ndarray]] = lambda found: [np.asarray(each) for each in found]
+    ours_network: Callable[[], Any] | None = None
+    plain_network: Callable[[], Any] | None = None
+    runs_share: float = 1.0  # of the timed calls that are asked for, where one takes long
 
 
 @dataclass(frozen=True)
@@ -39,24 +43,40 @@ class Timing:
     runs: int
     deviation: float
     tolerance: float
+    ours_network_s: float = 0.0
+    plain_network_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Median seconds and largest peaks of memory (MiB, 0 where none was taken) of both ways as processes."""
+
+    run: str
+    work: str
+    ours_s: float
+    plain_s: float
+    ours_mib: float
+    plain_mib: float
+    runs: int
 
 
 def measure(pair: Pair, runs: int) -> Timing:
-    """Times of `runs` calls of each, in turn, after one of each whose numbers were compared.
+    """Times of `runs` calls of each (see `runs_share`), in turn, after one of each whose numbers were compared.
 
     Raises:
         ValueError: the numbers of the two ways differ by more than the tolerance.
     """
-    deviation = disagreement(pair)
-    times: tuple[list[float], list[float]] = ([], [])
+    deviation, runs = disagreement(pair), max(1, int(runs * pair.runs_share))
+    ways = [way for way in (pair.ours, pair.plain, pair.ours_network, pair.plain_network) if way is not None]
+    times: list[list[float]] = [[] for _ in ways]
     for _ in range(runs):
-        for way, seconds in zip((pair.ours, pair.plain), times, strict=True):
+        for way, seconds in zip(ways, times, strict=True):
             start = time.perf_counter()
             way()
             seconds.append(time.perf_counter() - start)
-    ours, plain = (statistics.median(seconds) for seconds in times)
+    ours, plain, *networks = (statistics.median(seconds) for seconds in times)
     return Timing(
-        pair.stage, pair.work, ours, plain, plain / ours, pair.target, runs, deviation, pair.tolerance
+        pair.stage, pair.work, ours, plain, plain / ours, pair.target, runs, deviation, pair.tolerance, *networks
     )  # fmt: skip
 
 

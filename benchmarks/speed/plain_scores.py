@@ -27,8 +27,7 @@ def load_detections(path: Path, aspect_ratio: float) -> list[dict]:
 
 def load_people(path: Path, aspect_ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centers (N, 2), scales (N, 2) in image px and keypoints (N, 17, 2) of everybody that training uses."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(path))
+    truth = open_truth(path)
     centers, scales, people = [], [], []
     for image in truth.getImgIds():
         size = truth.loadImgs(image)[0]
@@ -105,8 +104,18 @@ def _oks(one: dict, other: dict, sigmas: np.ndarray) -> float:
 
 def score(annotations: Path, results_file: Path) -> list[float]:
     """COCOeval's ten numbers of a results file."""
+    return evaluate(open_truth(annotations), results_file)
+
+
+def open_truth(annotations: Path) -> COCO:
+    """The index of an annotation file, without pycocotools' messages."""
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(annotations))
+        return COCO(str(annotations))
+
+
+def evaluate(truth: COCO, results_file: Path) -> list[float]:
+    """COCOeval's ten numbers of a results file on annotations that are open already."""
+    with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(str(results_file)), "keypoints")
         evaluation.evaluate()
         evaluation.accumulate()

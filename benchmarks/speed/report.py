@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from .measure import Timing
+from .measure import Processes, Timing
 
 HEAD = """# Speed on one thread of a CPU
 
@@ -21,18 +21,41 @@ compared; the largest difference stands in the last column. Made by `python -m b
 medians.
 
 """
-COLUMNS = "| stage | work | heatpose, ms | plain, ms | ratio | target | met | runs | difference (allowed) |\n"
+COLUMNS = "-stage|-work|heatpose, ms|plain, ms|ratio|target|-met|runs|-difference (allowed)"
+RUN_HEAD = """## Whole runs
+
+Everything from reading the images to the last number, in one process whose set-up (imports, annotations, network) is
+left out. *Of it network*: the same forwards (in training: forward, backward and optimizer step) on inputs that are
+ready, channels-last as heatpose has them and as built in the plain path. *Limit*: the ratio if heatpose took no time
+but the network's. The two ways' results are compared first: COCO's ten numbers and every keypoint in the results file,
+image px; in training the logarithm of the loss and the accuracy of the epoch.
+
+"""
+RUN_COLUMNS = (
+    "-run|-work|heatpose, s|of it network|plain, s|of it network|ratio|target|-met|limit|runs|-difference (allowed)"
+)
+PROCESS_HEAD = """## Whole processes
+
+The same as commands, the start of Python included, each in a fresh process, with its largest resident memory.
+
+"""
+PROCESS_COLUMNS = "-run|-work|heatpose, s|plain, s|ratio|heatpose, MiB|plain, MiB|-no higher|runs"
 
 
-def content(timings: Sequence[Timing]) -> dict[str, Any]:
-    """What a table needs: figures, versions, machine."""
+def content(
+    timings: Sequence[Timing], processes: Sequence[Processes] = (), load: float | None = None
+) -> dict[str, Any]:
+    """What a table needs: figures, versions, machine and its load average when the measuring began."""
     return {
-        "machine": {"processor": _processor(), "system": platform.platform(), "threads": torch.get_num_threads()},
+        "machine": {
+            "processor": _processor(), "system": platform.platform(), "threads": torch.get_num_threads(), "load": load,
+        },
         "versions": {
             "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__,
             "opencv": cv2.__version__,
         },
         "timings": [dataclasses.asdict(each) for each in timings],
+        "processes": [dataclasses.asdict(each) for each in processes],
     }  # fmt: skip
 
 
@@ -45,22 +68,50 @@ def _processor() -> str:
 
 def text(found: dict[str, Any]) -> str:
     """The page benchmarks/speed.md."""
-    rows = [row(Timing(**each)) for each in found["timings"]]
+    timings = [Timing(**each) for each in found["timings"]]
     machine, versions = found["machine"], found["versions"]
     about = f"{machine['processor']}, {machine['system']}, {machine['threads']} thread; " + ", ".join(
         f"{name} {version}" for name, version in versions.items()
     )
-    return HEAD + COLUMNS + "|---|---|---:|---:|---:|---:|---|---:|---|\n" + "\n".join(rows) + f"\n\n{about}\n"
+    stages = _table(COLUMNS, [row(each) for each in timings if not each.ours_network_s])
+    runs = _table(RUN_COLUMNS, [row(each) for each in timings if each.ours_network_s])
+    processes = _table(PROCESS_COLUMNS, [process_row(Processes(**each)) for each in found["processes"]])
+    tables = [stages, runs and RUN_HEAD + runs, processes and PROCESS_HEAD + processes]
+    load = "" if machine["load"] is None else f"; load average at the start {machine['load']:.2f}"
+    return HEAD + "\n".join([*(each for each in tables if each), f"{about}{load}\n"])
+
+
+def _table(columns: str, rows: list[str]) -> str:
+    """Columns that begin with "-" stand to the left, the others, numbers, to the right."""
+    names = columns.split("|")
+    head = "|" + "|".join(f" {name.strip(' -')} " for name in names) + "|\n"
+    rule = "|" + "|".join("---" if name.startswith("-") else "---:" for name in names) + "|\n"
+    return head + rule + "\n".join(rows) + "\n" if rows else ""
 
 
 def row(timing: Timing) -> str:
     """A row of the table."""
     met = "" if not timing.target else "yes" if timing.ratio >= timing.target else "no"
     target = f"{timing.target:g}" if timing.target else "-"
-    return (
-        f"| {timing.stage} | {timing.work} | {timing.ours_s * 1e3:.1f} | {timing.plain_s * 1e3:.1f} | "
-        f"{timing.ratio:.1f} | {target} | {met} | {timing.runs} | {timing.deviation:.1g} ({timing.tolerance:.1g}) |"
+    judged = f"{timing.ratio:.1f} | {target} | {met}"
+    last = f"{timing.runs} | {timing.deviation:.1g} ({timing.tolerance:.1g}) |"
+    if not timing.ours_network_s:
+        milliseconds = f"{timing.ours_s * 1e3:.1f} | {timing.plain_s * 1e3:.1f}"
+        return f"| {timing.stage} | {timing.work} | {milliseconds} | {judged} | {last}"
+    seconds = " | ".join(
+        f"{whole:.2f} | {network:.2f} ({network / whole:.0%})"
+        for whole, network in ((timing.ours_s, timing.ours_network_s), (timing.plain_s, timing.plain_network_s))
     )
+    limit = timing.plain_s / timing.ours_network_s
+    return f"| {timing.stage} | {timing.work} | {seconds} | {judged} | {limit:.1f} | {last}"
+
+
+def process_row(run: Processes) -> str:
+    """A row of the table of processes."""
+    no_higher = "yes" if run.ours_mib <= run.plain_mib else "no"
+    ratio = f"{run.plain_s / run.ours_s:.1f}"
+    memory = f"{run.ours_mib:.0f} | {run.plain_mib:.0f} | {no_higher}" if run.ours_mib else " |  | "
+    return f"| {run.run} | {run.work} | {run.ours_s:.1f} | {run.plain_s:.1f} | {ratio} | {memory} | {run.runs} |"
 
 
 def write_json(found: dict[str, Any], path: Path) -> None:
