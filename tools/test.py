@@ -27,7 +27,6 @@ from heatpose.core.distributed import join
 from heatpose.core.weights import load_weights
 from heatpose.models import build_model
 from heatpose.report.run import file_name, run_folders, save_config
-from heatpose.report.summary import summarise
 from heatpose.utils.batch import place
 
 logger = logging.getLogger(__name__)
@@ -46,14 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     codec = build_codec(cfg)
     validators = build_validators(cfg, codec, device, output, world)
     model = prepare_model(cfg, build_model(cfg))
-    summary = summarise(model, cfg.MODEL.IMAGE_SIZE)
     weights = data_path(cfg, cfg.TEST.MODEL_FILE) if cfg.TEST.MODEL_FILE else output / "final_state.pth"
     content = load_weights(model, weights)
     if content.get("codec", codec.name) != codec.name:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
     place(model, device)
     compile_networks(cfg.COMPUTE.COMPILE, device, model)
-    logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{summary.parameters:,}", weights)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{parameters:,}", weights)
     if world.is_first:
         save_config(output / "test_config.yaml", dump_config(cfg))
     rows = [(validator, validator.score(model, "val")) for validator in validators]
