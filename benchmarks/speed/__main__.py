@@ -39,11 +39,13 @@ def main() -> int:
     options = parser.parse_args()
     stages = options.stages.split(",")
     if unknown := [name for name in stages if name not in NAMES]:
-        return _refuse(f"--stages {unknown[0]}: no such stage; use some of {','.join(NAMES)}")
+        return report.refuse(f"--stages {unknown[0]}: no such stage; use some of {','.join(NAMES)}")
     if options.runs < 1:
-        return _refuse(f"--runs {options.runs}: use 1 or more")
+        return report.refuse(f"--runs {options.runs}: use 1 or more")
     if missing := [name for name in NEEDED if not (options.samples / name).is_dir()]:
-        return _refuse(f"{options.samples / missing[0]}: no such folder; --samples wants one with {', '.join(NEEDED)}")
+        return report.refuse(
+            f"{options.samples / missing[0]}: no such folder; --samples wants one with {', '.join(NEEDED)}"
+        )
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     load = os.getloadavg()[0]
@@ -72,13 +74,8 @@ def _processes(samples: Path) -> Iterator[Processes]:
         yield found
 
 
-def _refuse(line: str) -> int:
-    print(f"error: {line}", file=sys.stderr)
-    return 2
-
-
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except ValueError as error:
-        sys.exit(_refuse(str(error)))
+        sys.exit(report.refuse(str(error)))

@@ -62,9 +62,8 @@ class Boxes(Dataset):
 def test(cfg: Any, codec: Codec, model: nn.Module, boxes: Boxes, results: Path, device: torch.device) -> list[float]:
     """COCO's ten numbers; writes the results file."""
     model.eval()
-    loader = DataLoader(
-        boxes, cfg.TEST.BATCH_SIZE_PER_GPU, False, num_workers=cfg.WORKERS, pin_memory=device.type == "cuda"
-    )
+    pinned = device.type == "cuda"
+    loader = DataLoader(boxes, cfg.TEST.BATCH_SIZE_PER_GPU, False, num_workers=cfg.WORKERS, pin_memory=pinned)
     found, losses, hits = np.zeros((len(boxes), codec.num_joints, 3), np.float32), Mean(), Mean()
     done = 0
     for images, target, weight, box in loader:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import platform
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,18 +46,51 @@ PROCESS_COLUMNS = "-run|-work|heatpose, s|plain, s|ratio|heatpose, MiB|plain, Mi
 def content(
     timings: Sequence[Timing], processes: Sequence[Processes] = (), load: float | None = None
 ) -> dict[str, Any]:
-    """What a table needs: figures, versions, machine and its load average when the measuring began."""
+    """What the tables need: figures, versions, machine and its load average when the measuring began."""
     return {
-        "machine": {
-            "processor": _processor(), "system": platform.platform(), "threads": torch.get_num_threads(), "load": load,
-        },
+        **surroundings(load),
+        "timings": [dataclasses.asdict(each) for each in timings],
+        "processes": [dataclasses.asdict(each) for each in processes],
+    }
+
+
+def surroundings(load: float | None = None) -> dict[str, Any]:
+    """The machine and the versions."""
+    machine = {"processor": _processor(), "system": platform.platform(), "threads": torch.get_num_threads()}
+    if torch.cuda.is_available():
+        machine["card"] = torch.cuda.get_device_name()
+    return {
+        "machine": {**machine, "load": load},
         "versions": {
             "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__,
             "opencv": cv2.__version__,
         },
-        "timings": [dataclasses.asdict(each) for each in timings],
-        "processes": [dataclasses.asdict(each) for each in processes],
     }  # fmt: skip
+
+
+def about(found: dict[str, Any]) -> str:
+    """`surroundings` in a line."""
+    machine, versions = found["machine"], found["versions"]
+    load = "" if machine["load"] is None else f"; load average at the start {machine['load']:.2f}"
+    card = f"{machine['card']}, " if "card" in machine else ""
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{card}{machine['processor']}, {machine['system']}, {machine['threads']} thread; {named}{load}"
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def require_cuda() -> None:
+    """A ValueError where there is no CUDA device."""
+    if not torch.cuda.is_available():
+        raise ValueError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or a machine with a GPU")
+
+
+def refuse(line: str) -> int:
+    """Tells a mistake of the user's; the exit code for it."""
+    print(f"error: {line}", file=sys.stderr)
+    return 2
 
 
 def _processor() -> str:
@@ -69,16 +103,11 @@ def _processor() -> str:
 def text(found: dict[str, Any]) -> str:
     """The page benchmarks/speed.md."""
     timings = [Timing(**each) for each in found["timings"]]
-    machine, versions = found["machine"], found["versions"]
-    about = f"{machine['processor']}, {machine['system']}, {machine['threads']} thread; " + ", ".join(
-        f"{name} {version}" for name, version in versions.items()
-    )
     stages = _table(COLUMNS, [row(each) for each in timings if not each.ours_network_s])
     runs = _table(RUN_COLUMNS, [row(each) for each in timings if each.ours_network_s])
     processes = _table(PROCESS_COLUMNS, [process_row(Processes(**each)) for each in found["processes"]])
     tables = [stages, runs and RUN_HEAD + runs, processes and PROCESS_HEAD + processes]
-    load = "" if machine["load"] is None else f"; load average at the start {machine['load']:.2f}"
-    return HEAD + "\n".join([*(each for each in tables if each), f"{about}{load}\n"])
+    return HEAD + "\n".join([*(each for each in tables if each), f"{about(found)}\n"])
 
 
 def _table(columns: str, rows: list[str]) -> str:

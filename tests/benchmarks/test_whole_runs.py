@@ -13,7 +13,7 @@ from benchmarks.speed.copies import ANNOTATIONS, BOXES, repeat_sample
 from benchmarks.speed.measure import Pair, Processes, disagreement, measure
 from heatpose.metrics import heatmap_accuracy
 
-TINY = whole.Network("tiny", "toy/hrnet_64x48.yaml", images=1, copies=2, batch=6, lessons=50)
+TINY = whole.Network("tiny", "toy/hrnet_64x48.yaml", images=1, copies=2, batch=6, lessons=80)
 
 
 def test_both_ways_of_a_test_give_the_same_results(samples):
