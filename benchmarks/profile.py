@@ -39,8 +39,10 @@ from heatpose.report.observers import Silent
 from heatpose.report.tables import markdown_table
 from heatpose.utils.batch import pixel_statistics, place
 
-from .speed import report, whole
+from .speed import report
 from .speed.copies import repeat_sample
+from .speed.networks import SMALL, W32, Network, configure, taught
+from .speed.whole import Validator
 
 HERE = Path(__file__).resolve().parent
 NETWORK = ("network, forward", "network and loss, backward", "optimizer")
@@ -122,13 +124,13 @@ def profile(
     return Profile(*titles, report.device_name(device), samples, seconds, ordered)
 
 
-def training(samples: Path, folder: Path, network: whole.Network, device: torch.device) -> Profile:
+def training(samples: Path, folder: Path, network: Network, device: torch.device) -> Profile:
     """An epoch of training, from reading the images to the optimizer."""
     root = repeat_sample(samples, folder, network.people_copies)
-    cfg = whole.configure(network, root, folder)
+    cfg = configure(network, root, folder)
     dataset: Any = build_dataset(cfg, "train")
     loader: Any = training_loader(dataset, network.batch, True, 0, cfg.SEED, device.type == "cuda")
-    codec, model = build_codec(cfg), place(whole.taught(cfg, 0), device)
+    codec, model = build_codec(cfg), place(taught(cfg, 0), device)
     objective = Supervised(codec, build_loss(cfg), device, pixel_statistics(cfg))
     optimizer = build_optimizer(cfg, model.parameters())
     scheduler = build_scheduler(cfg, optimizer, len(loader))
@@ -151,12 +153,12 @@ def training(samples: Path, folder: Path, network: whole.Network, device: torch.
     return profile(("training step", network.title), device, len(dataset), run, functions)
 
 
-def evaluation(samples: Path, folder: Path, network: whole.Network, device: torch.device) -> Profile:
+def evaluation(samples: Path, folder: Path, network: Network, device: torch.device) -> Profile:
     """The test of tools/test.py, from reading the images to COCO's numbers."""
     root = repeat_sample(samples, folder, network.copies, network.images)
-    cfg = whole.configure(network, root, folder)
-    codec, model = build_codec(cfg), place(whole.taught(cfg, 0), device)
-    validator = whole.Validator(cfg, codec, device, folder / "output")
+    cfg = configure(network, root, folder)
+    codec, model = build_codec(cfg), place(taught(cfg, 0), device)
+    validator = Validator(cfg, codec, device, folder / "output")
     functions = {
         **_loading(validator.dataset, validator.loader, joints.TestCrops),
         "normalising": (predict, "normalise"),
@@ -201,10 +203,10 @@ def section(found: Profile) -> str:
     )
 
 
-def profiles(samples: Path, networks: Sequence[whole.Network], devices: Sequence[torch.device]) -> Iterator[Profile]:
+def profiles(samples: Path, chosen: Sequence[Network], devices: Sequence[torch.device]) -> Iterator[Profile]:
     """Both works with every network on every device."""
     for device in devices:
-        for network in networks:
+        for network in chosen:
             for work in (training, evaluation):
                 with tempfile.TemporaryDirectory() as folder:
                     yield work(samples, Path(folder), network, device)
@@ -224,7 +226,7 @@ def main() -> int:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     found = []
-    for each in profiles(options.samples, (whole.SMALL, whole.W32), [torch.device(name) for name in names]):
+    for each in profiles(options.samples, (SMALL, W32), [torch.device(name) for name in names]):
         found.append(each)
         print(section(each), flush=True)
     if options.write:

@@ -15,7 +15,7 @@ class Pair:
 
     `numbers` turns what each returns into arrays that must agree within `tolerance` (absolute); `target` is the ratio
     to reach, 0 for none. Of a whole run, `ours_network` and `plain_network` are the network's work alone, on inputs
-    that are ready.
+    that are ready, and `samples` how many there are.
     """
 
     stage: str
@@ -28,6 +28,7 @@ class Pair:
     ours_network: Callable[[], Any] | None = None
     plain_network: Callable[[], Any] | None = None
     runs_share: float = 1.0  # of the timed calls that are asked for, where one takes long
+    samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Timing:
     tolerance: float
     ours_network_s: float = 0.0
     plain_network_s: float = 0.0
+    samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def measure(pair: Pair, runs: int) -> Timing:
             seconds.append(time.perf_counter() - start)
     ours, plain, *networks = (statistics.median(seconds) for seconds in times)
     return Timing(
-        pair.stage, pair.work, ours, plain, plain / ours, pair.target, runs, deviation, pair.tolerance, *networks
+        pair.stage, pair.work, ours, plain, plain / ours, pair.target, runs, deviation, pair.tolerance,
+        *(networks or (0.0, 0.0)), pair.samples,
     )  # fmt: skip
 
 

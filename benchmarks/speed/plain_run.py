@@ -89,11 +89,16 @@ def flip_tested(model: nn.Module, images: Tensor, codec: Any) -> Tensor:
     """The mean of both ways round; mirroring is done in NumPy."""
     output = model(images)
     mirrored = torch.from_numpy(np.flip(images.cpu().numpy(), 3).copy()).to(images.device)
-    flipped = plain.flip_back(model(mirrored).cpu().numpy(), SKELETON.flip_pairs, codec)
-    back = torch.from_numpy(flipped.copy()).to(images.device)
+    return (output + flipped_back(model(mirrored), codec)) * 0.5
+
+
+def flipped_back(output: Tensor, codec: Any) -> Tensor:
+    """The output of mirrored images as that of unmirrored ones, by way of NumPy."""
+    flipped = plain.flip_back(output.cpu().numpy(), SKELETON.flip_pairs, codec)
+    back = torch.from_numpy(flipped.copy()).to(output.device)
     if getattr(codec, "shift_heatmap", False):
         back[:, :, :, 1:] = back.clone()[:, :, :, :-1]
-    return (output + back) * 0.5
+    return back
 
 
 def to_image(codec: Codec, keypoints: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:

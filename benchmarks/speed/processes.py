@@ -13,7 +13,7 @@ from . import scoring
 from .child import Spent, spend
 from .copies import repeat_sample
 from .measure import Processes
-from .whole import EXPERIMENTS, SMALL, Network, configure, overrides, taught
+from .networks import EXPERIMENTS, SMALL, Network, configure, overrides, taught
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN_TEST = ("-m", "benchmarks.speed.plain_run")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .measure import Processes, Timing
+from .networks import CPU, ON_CPU, Setting
 
 HEAD = """# Speed on one thread of a CPU
 
@@ -20,6 +21,15 @@ Each stage beside a plain path that works sample by sample and joint by joint in
 does (`benchmarks/speed/plain.py`, `plain_scores.py`), in one process, in turn. Before a pair is timed its numbers are
 compared; the largest difference stands in the last column. Made by `python -m benchmarks.speed --write`; figures are
 medians.
+
+"""
+CARD_HEAD = """# Speed on a GPU
+
+heatpose's path beside a plain one on the same card, in one process, in turn: a fork's loop in float32 (PyTorch's own
+defaults, TF32 in convolutions) that takes loss, accuracy and heatmaps to the CPU at every step and works joint by joint
+in NumPy there (`benchmarks/speed/plain_run.py`). Every call is timed until the device has done its work, after a first
+one whose results are compared: of a whole test COCO's ten numbers, with a network that was taught the sample's people.
+Made by `python -m benchmarks.speed --device cuda --write`; figures are medians.
 
 """
 COLUMNS = "-stage|-work|heatpose, ms|plain, ms|ratio|target|-met|runs|-difference (allowed)"
@@ -33,7 +43,8 @@ image px; in training the logarithm of the loss and the accuracy of the epoch.
 
 """
 RUN_COLUMNS = (
-    "-run|-work|heatpose, s|of it network|plain, s|of it network|ratio|target|-met|limit|runs|-difference (allowed)"
+    "-run|-work|heatpose, s (samples/s)|of it network|plain, s (samples/s)|of it network|ratio|target|-met|limit|runs|"
+    "-difference (allowed)"
 )
 PROCESS_HEAD = """## Whole processes
 
@@ -44,21 +55,25 @@ PROCESS_COLUMNS = "-run|-work|heatpose, s|plain, s|ratio|heatpose, MiB|plain, Mi
 
 
 def content(
-    timings: Sequence[Timing], processes: Sequence[Processes] = (), load: float | None = None
+    timings: Sequence[Timing],
+    processes: Sequence[Processes] = (),
+    load: float | None = None,
+    setting: Setting = ON_CPU,
 ) -> dict[str, Any]:
     """What the tables need: figures, versions, machine and its load average when the measuring began."""
     return {
-        **surroundings(load),
+        **surroundings(load, setting.device),
+        "setting": {**dataclasses.asdict(setting), "device": setting.device.type},
         "timings": [dataclasses.asdict(each) for each in timings],
         "processes": [dataclasses.asdict(each) for each in processes],
     }
 
 
-def surroundings(load: float | None = None) -> dict[str, Any]:
+def surroundings(load: float | None = None, device: torch.device = CPU) -> dict[str, Any]:
     """The machine and the versions."""
     machine = {"processor": _processor(), "system": platform.platform(), "threads": torch.get_num_threads()}
-    if torch.cuda.is_available():
-        machine["card"] = torch.cuda.get_device_name()
+    if device.type == "cuda":
+        machine["card"] = torch.cuda.get_device_name(device)
     return {
         "machine": {**machine, "load": load},
         "versions": {
@@ -107,7 +122,11 @@ def text(found: dict[str, Any]) -> str:
     runs = _table(RUN_COLUMNS, [row(each) for each in timings if each.ours_network_s])
     processes = _table(PROCESS_COLUMNS, [process_row(Processes(**each)) for each in found["processes"]])
     tables = [stages, runs and RUN_HEAD + runs, processes and PROCESS_HEAD + processes]
-    return HEAD + "\n".join([*(each for each in tables if each), f"{about(found)}\n"])
+    head, setting = HEAD, found["setting"]
+    if setting["device"] == "cuda":
+        how = [f"{name} {value}" for name, value in setting.items() if name != "device"]
+        head = f"{CARD_HEAD}heatpose's own settings: {', '.join(how)}.\n\n"
+    return head + "\n".join([*(each for each in tables if each), f"{about(found)}\n"])
 
 
 def _table(columns: str, rows: list[str]) -> str:
@@ -128,7 +147,7 @@ def row(timing: Timing) -> str:
         milliseconds = f"{timing.ours_s * 1e3:.1f} | {timing.plain_s * 1e3:.1f}"
         return f"| {timing.stage} | {timing.work} | {milliseconds} | {judged} | {last}"
     seconds = " | ".join(
-        f"{whole:.2f} | {network:.2f} ({network / whole:.0%})"
+        f"{whole:.2f} ({timing.samples / whole:.0f}) | {network:.2f} ({network / whole:.0%})"
         for whole, network in ((timing.ours_s, timing.ours_network_s), (timing.plain_s, timing.plain_network_s))
     )
     limit = timing.plain_s / timing.ours_network_s

@@ -1,14 +1,10 @@
-"""Whole runs as heatpose and as the plain path do them: a test, an epoch of training, and the network's share of both.
-
-The networks: the smallest of the experiments, with the papers' input size the smallest there, and HRNet-W32.
-"""
+"""Whole runs, heatpose's and the plain path's: a test and an epoch of training, and the network's work alone."""
 
 import copy
 import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,134 +14,85 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from heatpose.codecs import build_codec
-from heatpose.config import load_config
-from heatpose.core.loss import build_loss
-from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.train import train_one_epoch
-from heatpose.dataset import build_dataset, test_loader, training_loader
-from heatpose.models import build_model
+from heatpose.dataset import build_dataset, training_loader
 from heatpose.report.observers import Silent
 from heatpose.utils.batch import final_output, normalise, pixel_statistics, place
 
 from . import plain_run
-from .copies import BOXES, SET, repeat_sample
+from .copies import repeat_sample
 from .measure import Pair
+from .networks import NETWORKS, ON_CPU, Network, Setting, configure, taught
 from .stages import _sample as plain_training_sample
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 from common import Validator  # noqa: E402
-
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-CPU = torch.device("cpu")
+from train import build_objective  # noqa: E402
 
 
-@dataclass(frozen=True)
-class Network:
-    """A network, and how much work is enough to time it on one core."""
-
-    title: str
-    experiment: str
-    keys: tuple[str, ...] = ()
-    copies: int = 1  # of the sample's images, for the test
-    images: int = 0  # of the sample, 0 for all; for the test
-    people_copies: int = 1  # of the sample's people, for the training
-    batch: int = 32  # of the training
-    lessons: int = 0  # training steps before the test, so that there is an AP to compare
-    target: float = 0  # ratio of the whole test
-    runs_share: float = 0.3  # see Pair
-
-
-GAUSSIAN = ("MODEL.CODEC", "gaussian", "TEST.FLIP_TEST", "True")
-SMALL = Network(
-    "HRNet 64x48", "toy/hrnet_64x48.yaml", copies=11, people_copies=16, lessons=250, target=4, runs_share=0.75
-)
-NARROW = Network("HRNet, 1.2 M parameters, 256x192", "toy/overfit.yaml", GAUSSIAN, people_copies=4, batch=24)
-W32 = Network("HRNet-W32 256x192", "coco/hrnet/w32_256x192.yaml", ("MODEL.PRETRAINED", ""), images=1, batch=6)
-NETWORKS = (SMALL, NARROW, W32)
-
-
-def configure(network: Network, root: Path, folder: Path, *keys: str) -> Any:
-    """The network's experiment on a folder of `repeat_sample`, with the detector's boxes; results below `folder`."""
-    return load_config(EXPERIMENTS / network.experiment, [*network.keys, *overrides(root, folder), *keys])
-
-
-def overrides(root: Path, folder: Path) -> list[str]:
-    """KEY VALUE pairs of `configure`, as a command line takes them."""
-    pairs = {
-        "DATASET.DATASET": "coco", "DATASET.ROOT": root, "DATASET.TRAIN_SET": SET, "DATASET.TEST_SET": SET,
-        "TEST.COCO_BBOX_FILE": root / BOXES, "TEST.USE_GT_BBOX": False, "TEST.BOTH_BOXES": False, "WORKERS": 0,
-        "OUTPUT_DIR": folder / "output", "LOG_DIR": folder / "log",
-    }  # fmt: skip
-    return [str(word) for pair in pairs.items() for word in pair]
-
-
-def taught(cfg: Any, steps: int) -> nn.Module:
-    """The experiment's network after `steps` training steps on all its people, in crops as they are for testing."""
-    torch.manual_seed(0)
-    model = build_model(cfg)
-    if steps:
-        dataset: Any = build_dataset(cfg, "train")
-        (batch,) = test_loader(dataset.unvaried(), len(dataset), 0)
-        objective = Supervised(build_codec(cfg), build_loss(cfg), CPU, pixel_statistics(cfg))
-        optimizer = build_optimizer(cfg, model.parameters())
-        for _ in range(steps):
-            optimizer.zero_grad()
-            objective.step(model.train(), batch).loss.backward()
-            optimizer.step()
-    return model
-
-
-def tests(samples: Path, networks: Sequence[Network] = NETWORKS) -> Iterator[Pair]:
+def tests(samples: Path, networks: Sequence[Network] = NETWORKS, setting: Setting = ON_CPU) -> Iterator[Pair]:
     """The test of tools/test.py from reading the images to COCO's ten numbers; what stands before is done."""
     for network in networks:
-        with tempfile.TemporaryDirectory() as place_:
-            yield _test(samples, Path(place_), network)
+        with tempfile.TemporaryDirectory() as folder:
+            yield _test(samples, Path(folder), network, setting)
 
 
-def _test(samples: Path, folder: Path, network: Network) -> Pair:
+def _test(samples: Path, folder: Path, network: Network, setting: Setting) -> Pair:
+    device, results = setting.device, folder / "plain.json"
     root = repeat_sample(samples, folder / "data", network.copies, network.images)
-    cfg = configure(network, root, folder)
+    cfg, own_cfg = (configure(network, root, folder, *keys) for keys in (setting.keys, setting.own_keys))
     lessons = configure(network, repeat_sample(samples, folder / "once", 1), folder)
-    model = taught(lessons, network.lessons)
-    own, as_built = place(copy.deepcopy(model), CPU), model.to(memory_format=torch.contiguous_format)
-    codec, boxes = build_codec(cfg), plain_run.Boxes(cfg, build_codec(cfg))
-    validator = Validator(cfg, codec, CPU, folder / "output")
-    results = folder / "plain.json"
-    inputs = normalise(torch.cat([item["crop"] for item in validator.loader])[: len(boxes)], CPU, pixel_statistics(cfg))
+    as_built = taught(lessons, network.lessons, device)
+    own = setting.compiled(place(copy.deepcopy(as_built), device))
+    boxes = plain_run.Boxes(cfg, build_codec(cfg))
+    validator = Validator(own_cfg, build_codec(cfg), device, folder / "output")
+    inputs = _inputs([validator.dataset[number]["crop"] for number in range(len(validator.dataset))], cfg, device)
+    most, passes = cfg.TEST.BATCH_SIZE_PER_GPU, 1 + cfg.TEST.FLIP_TEST
+    exact = setting.precision == "fp32" and device.type == "cpu"
     return Pair(
         f"test, {network.title}", f"{len(boxes)} detected boxes of {len(validator.dataset)} images",
         lambda: (list(validator.score(own, "val").values()), validator.results),
-        lambda: (plain_run.test(cfg, codec, as_built, boxes, results, CPU), results),
-        1e-3, network.target, numbers,
-        lambda: forwards(own, inputs, cfg), lambda: forwards(as_built, inputs.contiguous(), cfg), network.runs_share,
+        lambda: (plain_run.test(cfg, boxes.codec, as_built, boxes, results, device), results),
+        1e-3 if exact else 0.02, network.target, numbers if exact else lambda found: [np.array(found[0])],
+        lambda: forwards(own, inputs.split(most), passes, setting),
+        lambda: forwards(as_built, inputs.contiguous().split(most), passes, setting.plain),
+        network.runs_share, len(boxes),
     )  # fmt: skip
+
+
+def _inputs(crops: Sequence[Any], cfg: Any, device: torch.device) -> Tensor:
+    return normalise(torch.cat([torch.as_tensor(each) for each in crops]), device, pixel_statistics(cfg))
 
 
 def numbers(found: tuple[list[float], Path]) -> list[np.ndarray]:
     """COCO's ten numbers, and image, score and keypoints of each result in the file."""
     entries = json.loads(found[1].read_text())
-    return [
-        np.array(found[0]),
-        np.array([[entry["image_id"], entry["score"], *entry["keypoints"]] for entry in entries]),
-    ]
+    rows = [[entry["image_id"], entry["score"], *entry["keypoints"]] for entry in entries]
+    return [np.array(found[0]), np.array(rows)]
 
 
 @torch.inference_mode()
-def forwards(model: nn.Module, inputs: Tensor, cfg: Any) -> None:
-    """The network on all inputs, as often as the test asks for: twice with the flip test."""
+def forwards(model: nn.Module, batches: Sequence[Tensor], passes: int, setting: Setting) -> None:
+    """The network on all inputs, as often as the test asks for: two passes with the flip test."""
     model.eval()
-    for batch in inputs.split(cfg.TEST.BATCH_SIZE_PER_GPU):
-        for _ in range(1 + cfg.TEST.FLIP_TEST):
-            model(batch)
+    for batch in batches:
+        for _ in range(passes):
+            _output(model, batch, setting)
+    setting.wait()
 
 
-def trainings(samples: Path, networks: Sequence[Network] = NETWORKS) -> Iterator[Pair]:
+def _output(model: nn.Module, batch: Tensor, setting: Setting) -> Tensor:
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=setting.precision == "bf16"):
+        return final_output(model(batch))
+
+
+def trainings(samples: Path, networks: Sequence[Network] = NETWORKS, setting: Setting = ON_CPU) -> Iterator[Pair]:
     """An epoch of training from reading the images to the last optimizer step."""
     for network in networks:
         with tempfile.TemporaryDirectory() as folder:
-            yield _training(samples, Path(folder), network)
+            yield _training(samples, Path(folder), network, setting)
 
 
 class Augmented(Dataset):
@@ -161,26 +108,37 @@ class Augmented(Dataset):
         return plain_training_sample(self.dataset, index)
 
 
-def _training(samples: Path, folder: Path, network: Network) -> Pair:
+def _training(samples: Path, folder: Path, network: Network, setting: Setting) -> Pair:
+    device, batch = setting.device, network.batch
     root = repeat_sample(samples, folder / "data", network.people_copies)
-    batch = ["TRAIN.BATCH_SIZE_PER_GPU", str(network.batch), "TRAIN.SHUFFLE", "False", "TRAIN.LR", "1e-5"]
-    cfg = configure(network, root, folder, *batch)
+    keys = ["TRAIN.BATCH_SIZE_PER_GPU", str(batch), "TRAIN.LR", "1e-5", "TRAIN.WARMUP_ITERS", "0"]
+    cfg, own_cfg = (configure(network, root, folder, *keys, *more) for more in (setting.keys, setting.own_keys))
     dataset: Any = build_dataset(cfg, "train")
-    model = taught(cfg, 0)
-    own, as_built = place(copy.deepcopy(model), CPU), model
-    loader = training_loader(dataset, network.batch, False, 0, cfg.SEED)
-    inputs = normalise(torch.from_numpy(np.stack([dataset[0, i]["crop"] for i in range(len(dataset))])), CPU)
+    as_built = taught(cfg, 0, device)
+    first, own = copy.deepcopy(as_built.state_dict()), place(copy.deepcopy(as_built), device)
+    setting.compiled(own)
+    pinned, workers = device.type == "cuda", setting.workers
+    loader = training_loader(dataset, batch, False, workers, cfg.SEED, pinned)
+    plain_loader = DataLoader(Augmented(dataset), batch, num_workers=workers, pin_memory=pinned)
+    inputs = _inputs([dataset[0, index]["crop"][None] for index in range(len(dataset))], cfg, device)
+
+    def anew(model: nn.Module) -> nn.Module:
+        model.load_state_dict(first)
+        return model
+
     return Pair(
-        f"training, {network.title}", f"{len(dataset)} people in batches of {network.batch}",
-        lambda: train(cfg, copy.deepcopy(own), loader),
-        lambda: plain_train(cfg, copy.deepcopy(as_built), DataLoader(Augmented(dataset), network.batch)),
-        1e-2, 0, lambda found: [np.array([np.log(found[0]), found[1]])],
-        lambda: steps(cfg, copy.deepcopy(own), inputs),
-        lambda: steps(cfg, copy.deepcopy(as_built), inputs.contiguous()), network.runs_share,
+        f"training, {network.title}", f"{len(dataset)} people in batches of {batch}",
+        lambda: train(own_cfg, anew(own), loader, device),
+        lambda: plain_train(cfg, anew(as_built), plain_loader, device),
+        1e-2 if setting.precision == "fp32" else 5e-2, network.training_target,
+        lambda found: [np.array([np.log(found[0]), found[1]])],
+        lambda: steps(anew(own), build_optimizer(own_cfg, own.parameters()), inputs.split(batch), setting),
+        lambda: steps(anew(as_built), plain_optimizer(cfg, as_built), inputs.contiguous().split(batch), setting.plain),
+        network.runs_share, len(dataset),
     )  # fmt: skip
 
 
-def train(cfg: Any, model: nn.Module, loader: DataLoader) -> tuple[float, float]:
+def train(cfg: Any, model: nn.Module, loader: DataLoader, device: torch.device) -> tuple[float, float]:
     """Loss and accuracy of one epoch, as heatpose's observers are told."""
     told = []
 
@@ -190,23 +148,26 @@ def train(cfg: Any, model: nn.Module, loader: DataLoader) -> tuple[float, float]
 
     optimizer = build_optimizer(cfg, model.parameters())
     scheduler = build_scheduler(cfg, optimizer, len(loader))
-    objective = Supervised(build_codec(cfg), build_loss(cfg), CPU, pixel_statistics(cfg))
-    train_one_epoch(model, loader, objective, optimizer, scheduler, CPU, 0, Listener(), len(loader))
+    objective = build_objective(cfg, build_codec(cfg), model, {}, device)
+    train_one_epoch(model, loader, objective, optimizer, scheduler, device, 0, Listener(), len(loader))
     return told[-1]
 
 
-def plain_train(cfg: Any, model: nn.Module, loader: DataLoader) -> tuple[float, float]:
+def plain_train(cfg: Any, model: nn.Module, loader: DataLoader, device: torch.device) -> tuple[float, float]:
     """Loss and accuracy of one epoch of the plain path."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=cfg.TRAIN.LR * cfg.TRAIN.WARMUP_FACTOR)
-    losses, hits = plain_run.train(model, loader, optimizer, CPU)
+    losses, hits = plain_run.train(model, loader, plain_optimizer(cfg, model), device)
     return losses.value, hits.value
 
 
-def steps(cfg: Any, model: nn.Module, inputs: Tensor) -> None:
+def plain_optimizer(cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=cfg.TRAIN.LR)
+
+
+def steps(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Sequence[Tensor], setting: Setting) -> None:
     """Forward, backward and optimizer on all inputs, with the cheapest of losses."""
-    optimizer = build_optimizer(cfg, model.parameters())
     model.train()
-    for batch in inputs.split(cfg.TRAIN.BATCH_SIZE_PER_GPU):
+    for batch in batches:
         optimizer.zero_grad(set_to_none=True)
-        final_output(model(batch)).mean().backward()
+        _output(model, batch, setting).float().mean().backward()
         optimizer.step()
+    setting.wait()

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmarks import profile
-from benchmarks.speed import report, whole
+from benchmarks.speed import networks, report
 
-TINY = whole.Network("tiny", "toy/hrnet_64x48.yaml", images=1, batch=6)
+TINY = networks.Network("tiny", "toy/hrnet_64x48.yaml", images=1, batch=6)
 
 
 class Work:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed import plain_run, processes, report, whole
+from benchmarks.speed import networks, plain_run, processes, report, whole
 from benchmarks.speed.child import spend
 from benchmarks.speed.copies import ANNOTATIONS, BOXES, repeat_sample
 from benchmarks.speed.measure import Pair, Processes, disagreement, measure
 from heatpose.metrics import heatmap_accuracy
 
-TINY = whole.Network("tiny", "toy/hrnet_64x48.yaml", images=1, copies=2, batch=6, lessons=80)
+TINY = networks.Network("tiny", "toy/hrnet_64x48.yaml", images=1, copies=2, batch=6, lessons=80)
 
 
 def test_both_ways_of_a_test_give_the_same_results(samples):
@@ -52,7 +52,7 @@ def test_the_plain_accuracy_is_the_forks():
 
 
 def test_the_plain_test_refuses_another_codec(samples, tmp_path):
-    cfg = whole.configure(TINY, repeat_sample(samples, tmp_path, 1), tmp_path, "MODEL.CODEC", "dark")
+    cfg = networks.configure(TINY, repeat_sample(samples, tmp_path, 1), tmp_path, "MODEL.CODEC", "dark")
     with pytest.raises(ValueError, match="MODEL.CODEC is dark"):
         plain_run.Boxes(cfg, plain_run.build_codec(cfg))
 
@@ -80,9 +80,11 @@ def test_rows_of_runs_tell_the_networks_share_and_the_limit():
     pair = Pair("test", "a box", lambda: [1.0], lambda: [1.0], 0.0, 4, ours_network=list, plain_network=list)
     timing = measure(pair, 4)
     assert timing.ours_network_s > 0
-    whole_run = report.Timing("test", "a box", 2.0, 8.0, 4.0, 4, 3, 0.0, 0.1, 1.0, 2.0)
+    whole_run = report.Timing("test", "a box", 2.0, 8.0, 4.0, 4, 3, 0.0, 0.1, 1.0, 2.0, 80)
     process = Processes("test", "boxes", 1.0, 2.0, 700.0, 600.0, 1)
     text = report.text(json.loads(json.dumps(report.content([whole_run], [process], 0.5))))
-    assert "| test | a box | 2.00 | 1.00 (50%) | 8.00 | 2.00 (25%) | 4.0 | 4 | yes | 8.0 | 3 | 0 (0.1) |" in text
+    assert (
+        "| test | a box | 2.00 (40) | 1.00 (50%) | 8.00 (10) | 2.00 (25%) | 4.0 | 4 | yes | 8.0 | 3 | 0 (0.1) |" in text
+    )
     assert "| test | boxes | 1.0 | 2.0 | 2.0 | 700 | 600 | no | 1 |" in text
     assert "load average at the start 0.50" in text
