@@ -31,6 +31,7 @@ import torch
 
 from heatpose.codecs import build_codec
 from heatpose.core import evaluate, predict, train
+from heatpose.core.folding import fold_batch_norm
 from heatpose.core.loss import build_loss
 from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
@@ -157,7 +158,7 @@ def evaluation(samples: Path, folder: Path, network: Network, device: torch.devi
     """The test of tools/test.py, from reading the images to COCO's numbers."""
     root = repeat_sample(samples, folder, network.copies, network.images)
     cfg = configure(network, root, folder)
-    codec, model = build_codec(cfg), place(taught(cfg, 0), device)
+    codec, model = build_codec(cfg), place(fold_batch_norm(taught(cfg, 0)), device)
     validator = Validator(cfg, codec, device, folder / "output")
     functions = {
         **_loading(validator.dataset, validator.loader, joints.TestCrops),

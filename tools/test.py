@@ -24,6 +24,7 @@ from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
 from heatpose.core.compiling import compile_networks
 from heatpose.core.distributed import join
+from heatpose.core.folding import fold_batch_norm
 from heatpose.core.weights import load_weights
 from heatpose.models import build_model
 from heatpose.report.run import file_name, run_folders, save_config
@@ -49,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     content = load_weights(model, weights)
     if content.get("codec", codec.name) != codec.name:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if not cfg.ADAPT.METHOD:  # whose modules keep what they have seen, which a folded copy does not
+        model = fold_batch_norm(model)
     place(model, device)
     compile_networks(cfg.COMPUTE.COMPILE, device, model)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{parameters:,}", weights)
     if world.is_first:
         save_config(output / "test_config.yaml", dump_config(cfg))
