@@ -168,8 +168,8 @@ def evaluation(samples: Path, folder: Path, network: Network, device: torch.devi
         "decode": (codec, "decode"),
         "way back to the image": (codec, "to_image"),
         "rescoring and OKS-NMS": (evaluate.PeopleOfImages, "results"),
-        "results file": (evaluate, "write_json"),
-        "COCO scoring": (evaluate.CocoScorer, "score"),
+        "results file": (evaluate, "write_json_rows"),
+        "COCO scoring": (evaluate.CocoScorer, "score_results"),
     }
     boxes = len(validator.dataset.records)
     run = functools.partial(validator.score, model, "val")

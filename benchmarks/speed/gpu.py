@@ -58,23 +58,25 @@ def _plain_encode(codec: Any, joints: np.ndarray, visible: np.ndarray, device: t
 
 
 def decodings(samples: Path, setting: Setting) -> Iterator[Pair]:
-    """Keypoints and scores on the CPU, of a batch of heatmaps on the device, by codec."""
+    """Keypoints in the image and scores on the CPU, of a batch of heatmaps on the device, by codec."""
+    boxes = stages.boxes(np.random.default_rng(4), stages.PEOPLE)
     for name in stages.CODECS:
         codec = stages.codec_named(samples, name)
         output = stages.heatmaps(codec, np.random.default_rng(1), stages.PEOPLE).to(setting.device)
+        placed = [torch.from_numpy(each).to(setting.device) for each in boxes]
         yield _pair(
-            setting, f"decode ({name})", f"keypoints of {stages.PEOPLE} people",
-            partial(_decode, codec, output), partial(_plain_decode, codec, output), 2e-3,
+            setting, f"decode ({name})", f"heatmaps of {stages.PEOPLE} people to keypoints in the image",
+            partial(_decode, codec, output, placed), partial(_plain_decode, codec, output, boxes), 1e-2,
         )  # fmt: skip
 
 
 @torch.inference_mode()
-def _decode(codec: Any, output: Tensor) -> Sequence[Tensor]:
-    return [each.cpu() for each in codec.decode(output)]
+def _decode(codec: Any, output: Tensor, boxes: Sequence[Tensor]) -> Sequence[Tensor]:
+    return [each.cpu() for each in stages.decode(codec, output, *boxes)]
 
 
-def _plain_decode(codec: Any, output: Tensor) -> Sequence[np.ndarray]:
-    return plain.decode(codec, output.cpu().numpy())
+def _plain_decode(codec: Any, output: Tensor, boxes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    return plain.decode(codec, output.cpu().numpy(), *boxes)
 
 
 def flips(samples: Path, setting: Setting) -> Iterator[Pair]:

@@ -71,9 +71,10 @@ def test(cfg: Any, codec: Codec, model: nn.Module, boxes: Boxes, results: Path, 
         target, weight = target.to(device, non_blocking=True), weight.to(device, non_blocking=True)
         losses.add(joints_mse(output, target, weight).item(), len(images))
         hits.add(*accuracy(output.cpu().numpy(), target.cpu().numpy()))
-        rows = slice(done, done + len(images))
-        keypoints, found[rows, :, 2] = plain.decode(codec, output.clone().cpu().numpy())
-        found[rows, :, :2] = to_image(codec, keypoints, box["center"].numpy(), box["scale"].numpy())
+        rows, heatmaps = slice(done, done + len(images)), output.clone().cpu().numpy()
+        found[rows, :, :2], found[rows, :, 2] = plain.decode(
+            codec, heatmaps, box["center"].numpy(), box["scale"].numpy()
+        )
         done += len(images)
     entries = plain_scores.results(
         found, boxes.people, np.asarray(SKELETON.sigmas), cfg.TEST.IN_VIS_THRE, cfg.TEST.OKS_THRE
@@ -99,19 +100,6 @@ def flipped_back(output: Tensor, codec: Any) -> Tensor:
     if getattr(codec, "shift_heatmap", False):
         back[:, :, :, 1:] = back.clone()[:, :, :, :-1]
     return back
-
-
-def to_image(codec: Codec, keypoints: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Keypoints (B, K, 2), heatmap px, in image px: a matrix for each person, a product for each joint."""
-    width, height = codec.heatmap_size
-    found = np.zeros(keypoints.shape, np.float64)
-    for person in range(len(keypoints)):
-        stride = scale[person, 0] / width
-        corner = center[person] - stride * np.array([width, height]) / 2
-        matrix = np.array([[stride, 0, corner[0]], [0, stride, corner[1]]])
-        for joint in range(keypoints.shape[1]):
-            found[person, joint] = plain.transform(keypoints[person, joint], matrix)
-    return found
 
 
 def joints_mse(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
