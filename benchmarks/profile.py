@@ -46,7 +46,7 @@ from .speed.networks import SMALL, W32, Network, configure, taught
 from .speed.whole import Validator
 
 HERE = Path(__file__).resolve().parent
-NETWORK = ("network, forward", "network and loss, backward", "optimizer")
+NETWORK = ("network forward", "network and loss backward", "optimizer")
 HEAD = """# Where the time goes
 
 By part of the work, loading in the main process (WORKERS 0), made by `python -m benchmarks.profile --write`; a part is
@@ -139,9 +139,9 @@ def training(samples: Path, folder: Path, network: Network, device: torch.device
         **_loading(dataset, loader, joints.TrainingCrops),
         "normalising": (objective, "images"),
         "targets": (codec, "training_targets"),
-        "network, forward": (model, "forward"),
+        "network forward": (model, "forward"),
         "loss": (objective, "loss_fn"),
-        "network and loss, backward": (torch.Tensor, "backward"),
+        "network and loss backward": (torch.Tensor, "backward"),
         "optimizer": (optimizer, "step"),
         "accuracy": (train, "heatmap_accuracy"),
     }
@@ -163,7 +163,7 @@ def evaluation(samples: Path, folder: Path, network: Network, device: torch.devi
     functions = {
         **_loading(validator.dataset, validator.loader, joints.TestCrops),
         "normalising": (predict, "normalise"),
-        "network, forward": (model, "forward"),
+        "network forward": (model, "forward"),
         "flip": (codec, "flip_back"),
         "decode": (codec, "decode"),
         "way back to the image": (codec, "to_image"),
@@ -180,7 +180,7 @@ def _loading(dataset: Any, loader: Any, crops: type) -> dict[str, tuple[Any, str
     return {
         "reading and decoding JPEGs": (dataset.images, "read"),
         "warp": (joints, "crop_image"),
-        "matrices, points, augmentation": (crops, "__getitem__"),
+        "augmentation and matrices": (crops, "__getitem__"),
         "joining a batch": (loader, "collate_fn"),
     }
 
@@ -224,6 +224,7 @@ def main() -> int:
     names = [options.device] if options.device else ["cpu", *["cuda"] * torch.cuda.is_available()]
     if "cuda" in names:
         report.require_cuda()
+    load = os.getloadavg()[0]
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     found = []
@@ -231,7 +232,7 @@ def main() -> int:
         found.append(each)
         print(section(each), flush=True)
     if options.write:
-        content = {**report.surroundings(), "profiles": [dataclasses.asdict(each) for each in found]}
+        content = {**report.surroundings(load), "profiles": [dataclasses.asdict(each) for each in found]}
         (HERE / "profile.json").write_text(json.dumps(content, indent=1) + "\n")
         (HERE / "profile.md").write_text(text(found, report.about(content)))
     return 0

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from .scoring import _moved as repeated_entries
+
 SET = "val2017"
 BOXES = "person_detection_results/COCO_val2017_detections_AP_H_56_person.json"
 ANNOTATIONS = f"annotations/person_keypoints_{SET}.json"
@@ -27,18 +29,7 @@ def repeat_sample(samples: Path, folder: Path, copies: int, images: int = 0) -> 
         numbers[copy, image["id"]] = number
         repeated.append({**image, "id": number, "file_name": name})
     content["images"] = repeated
-    content["annotations"] = repeat_entries(content["annotations"], numbers, copies)
+    content["annotations"] = repeated_entries(content["annotations"], numbers, copies)
     (folder / ANNOTATIONS).write_text(json.dumps(content))
-    (folder / BOXES).write_text(json.dumps(repeat_entries(detections, numbers, copies)))
+    (folder / BOXES).write_text(json.dumps(repeated_entries(detections, numbers, copies)))
     return folder
-
-
-def repeat_entries(entries: list[dict], numbers: dict[tuple[int, int], int], copies: int) -> list[dict]:
-    """The entries of every copied image, with ids of their own; `numbers` (copy, image id) -> the copy's id."""
-    moved = [
-        {**entry, "image_id": numbers[copy, entry["image_id"]]}
-        for copy in range(copies)
-        for entry in entries
-        if (copy, entry["image_id"]) in numbers
-    ]
-    return [{**entry, "id": number} for number, entry in enumerate(moved, start=1)]

@@ -37,9 +37,10 @@ RUN_HEAD = """## Whole runs
 
 Everything from reading the images to the last number, in one process whose set-up (imports, annotations, network) is
 left out. *Of it network*: the same forwards (in training: forward, backward and optimizer step) on inputs that are
-ready, channels-last as heatpose has them and as built in the plain path. *Limit*: the ratio if heatpose took no time
-but the network's. The two ways' results are compared first: COCO's ten numbers and every keypoint in the results file,
-image px; in training the logarithm of the loss and the accuracy of the epoch.
+ready, by the network as each way has it: as built in the plain path; with heatpose channels-last, and for a test with
+BatchNorm folded into the convolutions. *Limit*: the ratio if heatpose took no time but the network's. The two ways'
+results are compared first: COCO's ten numbers and every keypoint in the results file, image px; in training the
+logarithm of the loss and the accuracy of the epoch.
 
 """
 RUN_COLUMNS = (

@@ -49,7 +49,7 @@ def test_every_part_of_a_step_and_of_an_evaluation_is_met(samples, device):
         assert len(each.parts) >= 12 and all(spent > 0 for spent in each.parts.values())
     content = json.loads(json.dumps(report.surroundings()))
     page = profile.text(found, report.about(content))
-    assert page.count("The three largest: ") == 2 and "| network and loss, backward" in page
+    assert page.count("The three largest: ") == 2 and "| network and loss backward" in page
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
