@@ -31,7 +31,7 @@ def compare(run: str, work: str, ours: Sequence[str], plain: Sequence[str], runs
     return Processes(run, work, *seconds, *peaks, runs)
 
 
-def test_runs(samples: Path, network: Network = SMALL, runs: int = 1) -> Iterator[Processes]:
+def test_runs(samples: Path, network: Network = SMALL, runs: int = 3) -> Iterator[Processes]:
     """tools/test.py and the plain test: nothing but their start, the sample's boxes once, and as often as `network`."""
     yield compare("start", "imports, --help", [*TEST, "--help"], [*PLAIN_TEST, "--help"], runs)
     with tempfile.TemporaryDirectory() as name:
