@@ -18,7 +18,7 @@ from ..utils.cache import Arrays, cache_key, cached
 from .records import DataError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_INDEX_VERSION = 1
+_INDEX_VERSION = 2
 _MENDED = "put it there or drop it from the annotations"
 
 
@@ -139,11 +139,13 @@ def _index(shards: list[Path]) -> Arrays:
     for number, path in enumerate(shards):
         try:
             with tarfile.open(path, "r:") as archive:
-                found += [
-                    (member.name.removeprefix("./"), number, member.offset_data, member.size)
-                    for member in archive
-                    if member.isfile() and member.name.lower().endswith(IMAGES)
-                ]
+                members = archive.getmembers()
+            _require_end(path, members)
+            found += [
+                (member.name.removeprefix("./"), number, member.offset_data, member.size)
+                for member in members
+                if member.isfile() and member.name.lower().endswith(IMAGES)
+            ]
         except (tarfile.TarError, OSError) as error:
             raise DataError(f"{path}: not a whole tar file ({error}); write or fetch it again, uncompressed") from None
     found.sort()
@@ -159,6 +161,16 @@ def _index(shards: list[Path]) -> Arrays:
         "names": np.array(names), "shards": np.array(numbers, np.int32), "offsets": np.array(offsets, np.int64),
         "sizes": np.array(sizes, np.int64),
     }  # fmt: skip
+
+
+def _require_end(path: Path, members: list[tarfile.TarInfo]) -> None:
+    """A tarfile.TarError where a file stops behind a whole member, which tarfile takes for its end."""
+    size = members[-1].size if members and members[-1].isreg() else 0
+    end = (members[-1].offset_data if members else 0) + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    with open(path, "rb") as file:
+        file.seek(end)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError(f"cut off after {path.stat().st_size} bytes")
 
 
 def _span(path: Path, offset: int, size: int, where: str) -> bytes:

@@ -1,7 +1,7 @@
 """The people to train on, kept as arrays for the next start: a large annotation file is parsed and checked once.
 
-What is kept belongs to the file's content, whatever its name or date, to all that the reader was told, and to the source
-of the reader, so that nothing has to be said when one of them changes.
+What is kept belongs to the file's content, whatever its name or date, to all that the reader was told, and to the
+source of the reader, so that nothing has to be said when one of them changes.
 """
 
 import json

@@ -42,7 +42,7 @@ def cached(key: str, make: Callable[[], Arrays]) -> Arrays:
         try:
             with np.load(path, allow_pickle=False) as content:
                 return {name: content[name] for name in content.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             logger.warning("%s: cannot be read (%s), made anew", path, error)
     arrays = make()
     try:

@@ -152,6 +152,16 @@ def test_a_shard_that_is_cut_off_is_refused(tmp_path, kept):
         images.read("b.jpg")
 
 
+def test_a_shard_that_stops_behind_a_whole_image_is_refused(tmp_path):
+    path = tmp_path / "val-0.tar"
+    write_tar(path, {"a.jpg": PICTURE, "b.jpg": PICTURE})
+    with tarfile.open(path) as archive:
+        second = archive.getmembers()[1].offset
+    path.write_bytes(path.read_bytes()[:second])
+    with pytest.raises(DataError, match=rf"val-0\.tar: not a whole tar file \(cut off after {second} bytes\)"):
+        ImageFolder(tmp_path / "val", "tar").check()
+
+
 def test_shards_are_the_same_bytes_each_time_and_are_not_overwritten(repository, root, tmp_path):
     folder = root / "images/val2017"
     for name in ("one", "two"):

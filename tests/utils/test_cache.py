@@ -46,6 +46,14 @@ def test_a_broken_file_is_made_anew(folder, caplog, content):
     same(cached("key", never))
 
 
+def test_a_single_array_in_its_place_is_made_anew(folder):
+    folder.mkdir()
+    with open(folder / "key.npz", "wb") as file:
+        np.save(file, np.arange(3))
+    same(cached("key", lambda: ARRAYS))
+    same(cached("key", never))
+
+
 def test_objects_are_not_unpickled(folder):
     folder.mkdir()
     np.savez(folder / "key.npz", words=np.array([{"a": 1}], object))
