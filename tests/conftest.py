@@ -22,6 +22,17 @@ SAMPLES = Path(os.environ.get("HEATPOSE_SAMPLES", REPOSITORY.parent / "shared" /
 torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Nothing is kept in the user's cache, nor taken from it."""
+    before = os.environ.get("HEATPOSE_CACHE")
+    os.environ["HEATPOSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("HEATPOSE_CACHE")
+    if before is not None:
+        os.environ["HEATPOSE_CACHE"] = before
+
+
 def pytest_collection_modifyitems(items):
     if torch.cuda.is_available():
         return

@@ -75,11 +75,16 @@ def heatmaps(
     precision: Precision = FP32,
 ) -> Tensor:
     """(B, C, h, w) float32 output for normalised images (B, 3, H, W); with `flip_pairs` the mean of both ways round."""
-    output = final_output(precision.run(model, images))
+    output = _maps(precision.run(model, images))
     if flip_pairs is None:
         return output
-    mirrored = final_output(precision.run(model, images.flip(3)))
+    mirrored = _maps(precision.run(model, images.flip(3)))
     return (output + codec.flip_back(mirrored, flip_pairs)) * 0.5
+
+
+def _maps(output: Any) -> Tensor:
+    """The final heatmaps, each map in one piece: networks give them channels-last, flip and decoding go map by map."""
+    return final_output(output).contiguous()
 
 
 class MeanAccuracy:
