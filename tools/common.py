@@ -28,8 +28,10 @@ from heatpose.report.observers import Painter, PictureKinds, PredictionReporter
 from heatpose.report.run import save_run, start_logging
 from heatpose.report.tables import score_table
 from heatpose.utils.batch import pixel_statistics
+from heatpose.utils.memory import keep_freed_memory
 from heatpose.utils.precision import precision_of
 
+keep_freed_memory()
 logger = logging.getLogger(__name__)
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 import cv2
 import torch
 
+from heatpose.utils.memory import keep_freed_memory
+
 from . import gpu, processes, report, scoring, whole
 from .measure import Pair, Processes, Timing, measure
 from .networks import ON_CPU, Setting
@@ -42,6 +44,7 @@ def main() -> int:
         raise ValueError(
             f"{options.samples / missing[0]}: no such folder; --samples wants one with {', '.join(NEEDED)}"
         )
+    keep_freed_memory()  # as the tools do; both ways gain
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     load = os.getloadavg()[0]

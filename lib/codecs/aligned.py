@@ -54,7 +54,7 @@ class DiskCodec(AlignedCodec):
         """`_draw` on a CPU."""
         width, height = self.heatmap_size
         (columns, offsets_x), (rows, offsets_y) = along_x, along_y
-        target = torch.zeros(*drawn.shape, 3, height, width)
+        target = torch.empty(*drawn.shape, 3, height, width)
         corner = torch.stack((columns[..., 0], rows[..., 0]), dim=-1)
         arrays = [each.flatten(0, 1).contiguous().numpy() for each in (drawn, corner, offsets_x, offsets_y, target)]
         in_shares(loops.disks, len(arrays[0]), *arrays)

@@ -16,7 +16,6 @@ from ..utils.constants import constant
 from ..utils.geometry import similarity_matrix
 from ..utils.heatmaps import argmax_2d
 from .base import Codec, require, require_one_stride
-from .blur import gather_windows
 from .rendering import gaussian_maps, reaches_map
 
 
@@ -86,9 +85,12 @@ def quarter_shift(heatmaps: Tensor, keypoints: Tensor, above: int = 1) -> Tensor
     >>> quarter_shift(heatmap, torch.tensor([[[3.0, 2.0]]]))
     tensor([[[2.7500, 2.0000]]])
     """
+    height, width = heatmaps.shape[2:]
     pixels = torch.floor(keypoints + 0.5)
-    last = constant((heatmaps.shape[3] - 1, heatmaps.shape[2] - 1), pixels)
+    last = constant((width - 1, height - 1), pixels)
     inner = ((pixels > above) & (pixels < last)).all(dim=-1, keepdim=True)
-    around = gather_windows(heatmaps, pixels, 1, "replicate")
-    slope = torch.stack((around[..., 1, 2] - around[..., 1, 0], around[..., 2, 1] - around[..., 0, 1]), dim=-1)
+    x, y = pixels.long().unbind(dim=-1)
+    sides = (y * width + x).unsqueeze(-1) + constant((1, width, -1, -width), x)  # (B,K,4)
+    around = heatmaps.flatten(2).gather(2, sides.clamp(0, height * width - 1))
+    slope = around[..., :2] - around[..., 2:]
     return keypoints + torch.where(inner, torch.sign(slope) * 0.25, 0.0)

@@ -65,14 +65,12 @@ def _gaussians_in_loops(
     mean: Tensor, sigma: float, size: tuple[int, int], drawn: Tensor, middle: Tensor | None
 ) -> Tensor:
     """`gaussian_maps` on a CPU."""
-    maps = torch.zeros(*mean.shape[:-1], size[1], size[0])
+    maps = torch.empty(*mean.shape[:-1], size[1], size[0])
     around, reach = (middle, sigma) if middle is not None else (mean, math.sqrt(2 * NOTHING) * sigma / WINDOW_SIGMAS)
     windows = torch.stack(window(around.reshape(-1, 2).nan_to_num().clamp(-FAR, FAR), reach), dim=-1).long()
-    pixels = torch.arange(max(size), dtype=mean.dtype)
-    spread = np.asarray(2 * sigma**2, pixels.numpy().dtype)[()]
-    arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), windows, pixels)]
+    arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), windows)]
     flat = maps.view(len(windows), size[1], size[0]).numpy()
-    in_shares(loops.gaussians, len(windows), *arrays, spread, flat, flat.view(np.int32))
+    in_shares(loops.gaussians, len(windows), *arrays, 2.0 * sigma**2, flat, flat.view(np.int32))
     return maps
 
 

@@ -1,0 +1,21 @@
+"""The memory of large arrays on Linux."""
+
+import ctypes
+
+# Parameters of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+KEPT = 256 << 20  # bytes that are not given back
+LARGEST = 32 << 20  # bytes, glibc's limit: what is larger always comes from the system
+
+
+def keep_freed_memory() -> bool:
+    """Lets the process keep some of what it frees instead of giving it back to the system; whether that was possible.
+
+    Every batch frees and asks for the same large arrays. From the system they come as pages that are cleared one by one
+    at their first use, which takes longer than what is computed in many of them.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library, another system
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, LARGEST) and mallopt(_TRIM_THRESHOLD, KEPT))
