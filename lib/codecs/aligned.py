@@ -13,7 +13,7 @@ from torch import Tensor
 from ..utils.compiled import in_shares, on_cpu
 from ..utils.constants import constant
 from ..utils.geometry import udp_matrix
-from . import loops
+from . import drawing_loops
 from .base import Codec
 
 FAR = 1 << 20  # heatmap px: further away than any pixel, and exact in float32
@@ -57,7 +57,7 @@ class DiskCodec(AlignedCodec):
         target = torch.empty(*drawn.shape, 3, height, width)
         corner = torch.stack((columns[..., 0], rows[..., 0]), dim=-1)
         arrays = [each.flatten(0, 1).contiguous().numpy() for each in (drawn, corner, offsets_x, offsets_y, target)]
-        in_shares(loops.disks, len(arrays[0]), *arrays)
+        in_shares(drawing_loops.disks, len(arrays[0]), *arrays)
         return target
 
     def _draw(self, drawn: Tensor, along_x: tuple[Tensor, Tensor], along_y: tuple[Tensor, Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..utils.compiled import in_shares, on_cpu
 from ..utils.constants import constant
-from . import loops
+from . import drawing_loops
 
 Size = tuple[int, int]
 
@@ -114,7 +114,7 @@ class Codec(ABC):
         sources = self._swapped_channels(flip_pairs, output.device)
         if on_cpu(output) and output.is_contiguous():
             mirrored = torch.empty_like(output)
-            in_shares(loops.mirror, output[:, :, 0, 0].numel(), output.flatten(0, 1).numpy(), sources.numpy(),
+            in_shares(drawing_loops.mirror, output[:, :, 0, 0].numel(), output.flatten(0, 1).numpy(), sources.numpy(),
                       int(shift), mirrored.flatten(0, 1).numpy())  # fmt: skip
             return mirrored
         mirrored = output.index_select(1, sources).flip(-1)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..utils.compiled import in_shares, on_cpu
 from ..utils.heatmaps import argmax_2d, at_pixels
-from . import loops
+from . import blur_loops
 
 CPU_PIECE = 16  # maps blurred at once on a CPU: what its cache holds takes half the time
 
@@ -50,7 +50,7 @@ def blur_around(maps: Tensor, pixels: Tensor, radius: int, kernel: list[float], 
     side = 2 * radius + 1
     windows = maps.new_empty(*maps.shape[:2], side, side)
     around = pixels.long().flatten(0, 1).contiguous().numpy()
-    _run(loops.blurred_windows, maps, around, _halves(kernel), border == "constant", windows.flatten(0, 1).numpy())
+    _run(blur_loops.blurred_windows, maps, around, _halves(kernel), border == "constant", windows.flatten(0, 1).numpy())
     return windows
 
 
@@ -64,7 +64,7 @@ def blurred_extremes(maps: Tensor, kernel: list[float]) -> tuple[Tensor, Tensor]
         blurred = blur(maps, kernel, "reflect")
         return blurred.amin(dim=(2, 3)), blurred.amax(dim=(2, 3))
     lowest, highest = maps.new_empty(2, *maps.shape[:2]).unbind()
-    _run(loops.blurred_extremes, maps, _halves(kernel), lowest.view(-1).numpy(), highest.view(-1).numpy())
+    _run(blur_loops.blurred_extremes, maps, _halves(kernel), lowest.view(-1).numpy(), highest.view(-1).numpy())
     return lowest, highest
 
 
@@ -74,7 +74,7 @@ def blurred_argmax(maps: Tensor, kernel: list[float]) -> tuple[Tensor, Tensor]:
         return argmax_2d(blur(maps, kernel, "reflect"))
     scores = maps.new_empty(maps.shape[:2])
     positions = torch.empty(maps.shape[:2], dtype=torch.int64)
-    _run(loops.highest_of_blurred, maps, _halves(kernel), positions.view(-1).numpy(), scores.view(-1).numpy())
+    _run(blur_loops.highest_of_blurred, maps, _halves(kernel), positions.view(-1).numpy(), scores.view(-1).numpy())
     return at_pixels(positions, scores, maps.shape[3]), scores
 
 

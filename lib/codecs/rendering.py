@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..utils.compiled import in_shares, on_cpu
 from ..utils.constants import constant
-from . import loops
+from . import drawing_loops
 
 NOTHING = 104.0  # e^-104 is 0 in float32
 FAR = 1 << 20  # heatmap px: further away than any pixel
@@ -70,7 +70,7 @@ def _gaussians_in_loops(
     windows = torch.stack(window(around.reshape(-1, 2).nan_to_num().clamp(-FAR, FAR), reach), dim=-1).long()
     arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), windows)]
     flat = maps.view(len(windows), size[1], size[0]).numpy()
-    in_shares(loops.gaussians, len(windows), *arrays, 2.0 * sigma**2, flat, flat.view(np.int32))
+    in_shares(drawing_loops.gaussians, len(windows), *arrays, 2.0 * sigma**2, flat, flat.view(np.int32))
     return maps
 
 

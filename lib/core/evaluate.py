@@ -127,14 +127,6 @@ def rounded_results(
     return Results(image_ids, np.broadcast_to(category_ids, len(keypoints)), keypoints, scores)
 
 
-def coco_results(
-    keypoints: np.ndarray, scores: np.ndarray, image_ids: np.ndarray, category_ids: np.ndarray | int = 1
-) -> list[dict[str, Any]]:
-    """`rounded_results` in COCO's results format, with lists of numbers."""
-    rows = rounded_results(keypoints, scores, image_ids, category_ids).rows()
-    return [{**row, "keypoints": row["keypoints"].tolist()} for row in rows]
-
-
 class Scorer(Protocol):
     """Keypoints of a test split -> a results file and the numbers of its metric."""
 

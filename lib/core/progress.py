@@ -90,6 +90,7 @@ def step_report(
     batch: dict[str, Tensor],
     last: Step,
 ) -> StepReport:
+    """The report at a step, of what the meter has summed up since the last one; waits for the device."""
     loss, accuracy = float(meter.loss) / meter.samples, float(meter.accuracy) / max(float(meter.weight), 1.0)
     seconds = max(time.perf_counter() - meter.started, 1e-9)
     figures = {name: float(value) / meter.samples for name, value in meter.figures.items()}

@@ -13,13 +13,14 @@ from heatpose.core.evaluate import (
     PeopleOfImages,
     ServerResults,
     Suppression,
-    coco_results,
     mean_keypoint_score,
     rescore,
+    rounded_results,
     suppress,
 )
 from heatpose.dataset.records import Records
 from heatpose.dataset.skeletons import COCO
+from heatpose.utils.files import write_json_rows
 
 
 def test_rescore_is_the_mean_of_the_confident_keypoints_times_the_box():
@@ -75,9 +76,16 @@ def test_suppress_by_boxes_looks_at_boxes_and_not_at_keypoints():
     assert len(many) == 20
 
 
-def test_results_are_coco_format():
-    result = coco_results(np.full((1, 17, 3), 1.23456), np.array([0.5]), np.array([7]))
-    assert result == [{"image_id": 7, "category_id": 1, "keypoints": [1.2346] * 51, "score": 0.5}]
+def test_results_are_coco_format(tmp_path):
+    results = rounded_results(np.full((1, 17, 3), 1.23456), np.array([0.5]), np.array([7]))
+    write_json_rows(results.rows(), tmp_path / "results.json")
+    content = json.loads((tmp_path / "results.json").read_text())
+    assert content == [{"image_id": 7, "category_id": 1, "keypoints": [1.2346] * 51, "score": 0.5}]
+
+
+def test_results_that_json_has_no_word_for_are_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        rounded_results(np.full((1, 17, 3), np.nan), np.array([0.5]), np.array([7]))
 
 
 def truth(keypoints):
@@ -92,7 +100,7 @@ def truth(keypoints):
 def test_perfect_keypoints_score_1_and_none_score_0(caplog):
     keypoints = person(0, 1.0)
     scorer = CocoScorer(truth(keypoints), PeopleOfImages(COCO.sigmas))
-    perfect = scorer.score(coco_results(keypoints[None], np.array([1.0]), np.array([7])))
+    perfect = scorer.score_results(rounded_results(keypoints[None], np.array([1.0]), np.array([7])))
     assert tuple(perfect) == COCO_METRICS
     assert perfect["AP"] == pytest.approx(1.0)
     assert perfect["AP (L)"] == -1  # COCO's sign for "no such people"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heatpose.core.evaluate import CocoScorer, PeopleOfImages, coco_results
+from heatpose.core.evaluate import CocoScorer, PeopleOfImages, rounded_results
 from heatpose.dataset import coco
 from heatpose.dataset.records import DataError, select_consistent
 from heatpose.dataset.skeletons import COCO
@@ -144,7 +144,8 @@ def test_fields_that_follow_from_others_are_completed_so_that_cocoeval_runs(tmp_
     truth = coco.read_annotations(path, 17)
     assert len(coco.annotated_people(truth, 17, 0.75)) == 1
     prediction = np.array(sparse["keypoints"], float).reshape(1, 17, 3)
-    scores = CocoScorer(truth, PeopleOfImages(COCO.sigmas)).score(coco_results(prediction, np.ones(1), np.array([5])))
+    results = rounded_results(prediction, np.ones(1), np.array([5]))
+    scores = CocoScorer(truth, PeopleOfImages(COCO.sigmas)).score_results(results)
     assert scores["AR"] == pytest.approx(1.0)
 
 

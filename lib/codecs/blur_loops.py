@@ -1,8 +1,8 @@
-"""Encoding and decoding on a CPU: compiled loops over maps, each of which stays in the cache meanwhile.
+"""Blurred heatmaps on a CPU: compiled loops over maps, each of which stays in the cache meanwhile.
 
-blur.py, rendering.py, aligned.py and base.py call them and have the same for GPUs. Every loop works on the maps `first`
-to `end` of arrays (N,h,w) float32, contiguous; `step` takes every so many-th map only. Kernels are pairs of tuples, the
-front and the back half: a compiler that knows how many weights there are, and not too many, adds eight pixels at once.
+blur.py calls them and has the same for GPUs. Every loop works on the maps `first` to `end` of arrays (N,h,w) float32,
+contiguous; `step` takes every so many-th map only. Kernels are pairs of tuples, the front and the back half: a compiler
+that knows how many weights there are, and not too many, adds eight pixels at once.
 """
 
 import numpy as np
@@ -11,10 +11,6 @@ from ..utils.compiled import compiled, fused
 
 BLOCK = 4  # px; side of the squares whose maxima bound the blurred map
 MARGIN = 1 + 1e-4  # roundings of bounds
-# Profiles are 2^50 times as high, their products 2^100 times; so high the smallest normal number, 2^-126, is 2^-26, and
-# 2^49 makes of a product how many times it is the smallest number of all, 2^-149.
-RAISED, LOWERED = 2.0**50, np.float32(2.0**-100)
-NORMAL, UNITS = np.float32(2.0**-26), np.float32(2.0**49)
 VECTOR = 8  # numbers that a processor adds at once: columns are blurred in so many
 
 
@@ -23,105 +19,6 @@ def mirrored(index, length):
     """The pixel that OpenCV's BORDER_REFLECT_101 reads for one outside."""
     last = length - 1
     return max(0, last - abs(last - abs(index)))
-
-
-@compiled
-def gaussians(first, end, mean, drawn, windows, spread, maps, bits):
-    """Fills `maps` with Gaussians exp(-r^2 / spread) around means (N,2), where drawn (N,), and with zeros.
-
-    Windows (N,2,2) are the first pixel and the one after the last, x and y; `bits` are the maps as int32. Far from the
-    mean values are below float32's normal range, where a processor multiplies a hundred times slower: they are found as
-    whole numbers, in units of the smallest.
-    """
-    height, width = maps.shape[1:]
-    line, column = np.empty(width, np.float32), np.empty(height, np.float32)
-    for i in range(first, end):
-        maps[i] = 0
-        if not drawn[i]:
-            continue
-        first_x, end_x = raised_profile(mean[i, 0], windows[i, 0], spread, line)
-        first_y, end_y = raised_profile(mean[i, 1], windows[i, 1], spread, column)
-        left, right = first_x, end_x
-        for y in range(first_y, end_y):
-            value, row, row_bits = column[y], maps[i, y], bits[i, y]
-            # Only what is not rounded to 0, half the smallest number. A profile has one peak, so little changes by row.
-            lowest = 2.0**-51 / value
-            while left > first_x and line[left - 1] >= lowest:
-                left -= 1
-            while left < end_x and line[left] < lowest:
-                left += 1
-            while right < end_x and line[right] >= lowest:
-                right += 1
-            while right > left and line[right - 1] < lowest:
-                right -= 1
-            if left == right:
-                left, right = first_x, end_x
-                continue
-            begin, stop = left, right  # of the normal numbers
-            while begin < stop and value * line[begin] < NORMAL:
-                row_bits[begin] = np.int32(np.rint(value * line[begin] * UNITS))
-                begin += 1
-            while stop > begin and value * line[stop - 1] < NORMAL:
-                stop -= 1
-                row_bits[stop] = np.int32(np.rint(value * line[stop] * UNITS))
-            for x in range(begin, stop):
-                row[x] = value * line[x] * LOWERED
-
-
-@compiled
-def raised_profile(mean, window, spread, line):
-    """Fills `line` in the window, as far as it has pixels, with 2^50 times the profile exp(-(x - mean)^2 / spread).
-
-    Returns the first of the pixels and the one after the last. From pixel to pixel the profile is multiplied by a
-    factor that itself is multiplied by a constant: three exponentials instead of one a pixel, in double precision.
-    """
-    first, end = max(0, window[0]), min(len(line), window[1])
-    apart = first - np.float64(mean)
-    value = np.exp(-apart * apart / spread) * RAISED
-    factor, change = np.exp(-(2 * apart + 1) / spread), np.exp(-2 / spread)
-    for pixel in range(first, end):
-        line[pixel] = value
-        value *= factor
-        factor *= change
-    return first, end
-
-
-@compiled
-def mirror(first, end, maps, sources, shift, mirrored_maps):
-    """Reverses the rows of the map `sources[i % C]` of the same person for every map i; C channels a person.
-
-    With `shift` they move right by one pixel, and the first column keeps its value.
-    """
-    height, width = maps.shape[1:]
-    channels = len(sources)
-    for i in range(first, end):
-        source = maps[i - i % channels + sources[i % channels]]
-        for y in range(height):
-            for x in range(width - shift):
-                mirrored_maps[i, y, x + shift] = source[y, width - 1 - x]
-            mirrored_maps[i, y, 0] = source[y, width - 1]
-
-
-@compiled
-def disks(first, end, drawn, corner, offsets_x, offsets_y, maps):
-    """Fills `maps` (N,3,h,w) with disks and offsets of drawn (N,) joints, and with zeros.
-
-    Offsets (N,m) and (N,n) in radii belong to the pixels from `corner` (N,2), x and y, on.
-    """
-    height, width = maps.shape[2:]
-    for i in range(first, end):
-        maps[i] = 0
-        if not drawn[i]:
-            continue
-        left, top = corner[i]
-        for row in range(max(0, -top), min(offsets_y.shape[1], height - top)):
-            y = offsets_y[i, row]
-            for column in range(max(0, -left), min(offsets_x.shape[1], width - left)):
-                x = offsets_x[i, column]
-                if x * x + y * y <= 1:
-                    maps[i, 0, top + row, left + column] = 1
-                    maps[i, 1, top + row, left + column] = x
-                    maps[i, 2, top + row, left + column] = y
 
 
 @compiled
