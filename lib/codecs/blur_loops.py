@@ -88,12 +88,15 @@ def reach_of(kernel):
 def blurred_windows(first, end, maps, step, pixels, kernel, zeros, blurred):
     """Windows (N,n,n) of the blurred maps around pixels (N,2), x and y; outside the maps see `cut`."""
     side, reach = blurred.shape[1], reach_of(kernel)
-    span = side + 2 * reach
-    window, rows = np.empty((span, span), np.float32), np.empty((span, side), np.float32)
-    begin = side // 2 + reach
+    wide, begin = -(-side // VECTOR) * VECTOR, side // 2 + reach
+    tall = side + 2 * reach
+    window = np.empty((tall, wide + 2 * reach), np.float32)
+    rows, whole = np.empty((tall, wide), np.float32), np.empty((side, wide), np.float32)
     for i in range(first, end):
-        cut(maps[i * step], pixels[i, 1] - begin, pixels[i, 0] - begin, span, span, zeros, window)
-        blur_window(window, side, side, kernel, rows, blurred[i])
+        left, top = pixels[i, 0] - begin, pixels[i, 1] - begin
+        cut(maps[i * step], top, left, tall, wide + 2 * reach, zeros, window)
+        blur_window(window, side, wide, kernel, rows, whole)
+        blurred[i] = whole[:, :side]
 
 
 @fused

@@ -81,8 +81,9 @@ class DarkCodec(Codec):
         # value is below the floor; only maps with such a value near their maximum need the maximum of the smoothed map.
         low = inner & (windows < FLOOR).flatten(2).any(dim=2)
         if heatmaps.device.type == "cpu":
-            smoothed_maxima = blur(heatmaps[low].unsqueeze(1), self.kernel, "constant").amax(dim=(1, 2, 3))
-            windows[low] *= (scores[low] / smoothed_maxima)[:, None, None]
+            if low.any():
+                smoothed_maxima = blur(heatmaps[low].unsqueeze(1), self.kernel, "constant").amax(dim=(1, 2, 3))
+                windows[low] *= (scores[low] / smoothed_maxima)[:, None, None]
         else:  # to pick maps out, the host would have to wait for their number
             smoothed_maxima = blur(heatmaps, self.kernel, "constant").amax(dim=(2, 3))
             windows = torch.where(low[..., None, None], windows * (scores / smoothed_maxima)[..., None, None], windows)
