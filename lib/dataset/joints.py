@@ -8,12 +8,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..utils.geometry import compose, crop_image, mirror_matrix, transform_points
+from ..utils.geometry import compose, crop_image, mirror_matrix, prepare_for_crops, transform_points
 from .augment import Augmentation, mirror_keypoints
 from .coco import PERSONS
 from .images import ImageFolder
@@ -83,9 +82,7 @@ class TrainingCrops(Dataset):
             mirror = mirror_matrix(image_width)
         matrix = self.codec.warp_matrix(center, scale, rotation)
         whole = matrix if mirror is None else compose(matrix, mirror)
-        crop = crop_image(image, whole, self.codec.input_size)
-        if self.color_rgb:
-            crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
+        crop = crop_image(prepare_for_crops(image), whole, self.codec.input_size, rgb=self.color_rgb)
         keypoints_input = transform_points(keypoints, matrix) * (visible > 0)[:, None]
         return {
             "crop": crop,
@@ -159,13 +156,13 @@ class TestCrops(Dataset):
         """crop (n, H, W, 3) uint8, keypoints_input (n, K, 2), visible (n, K), index (n,) of the records."""
         people, indices = self.records, self.people_of(number)
         image = self.images.read(str(people.image_names[self.image_positions[number]]))
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if self.color_rgb else image
+        image = prepare_for_crops(image, len(indices))
         width, height = self.codec.input_size
         crops = np.empty((len(indices), height, width, 3), np.uint8)
         keypoints_input = np.empty((len(indices), *people.keypoints.shape[1:]), np.float32)
         for place, index in enumerate(indices):
             matrix = self.codec.warp_matrix(people.center[index], people.scale[index])
-            crop_image(image, matrix, self.codec.input_size, crops[place])
+            crop_image(image, matrix, self.codec.input_size, crops[place], self.color_rgb)
             keypoints_input[place] = transform_points(people.keypoints[index], matrix)
         return {
             "crop": torch.from_numpy(crops),

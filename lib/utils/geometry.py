@@ -11,6 +11,7 @@ import numpy as np
 
 # The forks store the scale in units of 200 px as float32; the same roundings keep crops identical to the last bit.
 PIXEL_STD = 200
+FOUR_CHANNELS_FROM = 1 if int(cv2.__version__.split(".")[0]) >= 5 else 4  # crops of an image
 NO_CENTER = -1.0  # a centre with this x marks a person without a box; the forks do not pad it
 
 
@@ -159,15 +160,33 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def crop_image(
-    image: np.ndarray, matrix: np.ndarray, size: Sequence[int], into: np.ndarray | None = None
-) -> np.ndarray:
-    """The uint8 crop (h,w,3) of an image (H,W,3) under `matrix`, image px -> crop px: bilinear, black outside.
+def prepare_for_crops(image: np.ndarray, count: int = 1) -> np.ndarray:
+    """An image (H,W,3) as `crop_image` cuts `count` crops from it soonest: with a fourth channel where that pays.
 
-    `size` is (w, h); the crop may be written `into` an array of its shape. OpenCV 4 rounds source coordinates to
-    1/32 px, OpenCV 5 does not: up to 5 grey levels apart.
+    OpenCV moves pixels of four bytes in one piece: version 5 takes two fifths of the time, version 4 four fifths. The
+    three channels of the crops are the same to the last bit.
+
+    >>> prepare_for_crops(np.zeros((2, 2, 3), np.uint8), count=9).shape
+    (2, 2, 4)
+    """
+    return cv2.cvtColor(image, cv2.COLOR_BGR2BGRA) if count >= FOUR_CHANNELS_FROM else image
+
+
+def crop_image(
+    image: np.ndarray, matrix: np.ndarray, size: Sequence[int], into: np.ndarray | None = None, rgb: bool = False
+) -> np.ndarray:
+    """The uint8 crop (h,w,3) of an image under `matrix`, image px -> crop px: bilinear, black outside.
+
+    `image` (H,W,3) is BGR, or what `prepare_for_crops` makes of it; the crop is BGR too, with `rgb` RGB. `size` is
+    (w, h); the crop may be written `into` an array of its shape. OpenCV 4 rounds source coordinates to 1/32 px,
+    OpenCV 5 does not: up to 5 grey levels apart.
 
     >>> crop_image(np.full((4, 4, 3), 7, np.uint8), mirror_matrix(4), (5, 2))[:, :, 0].tolist()
     [[7, 7, 7, 7, 0], [7, 7, 7, 7, 0]]
     """
-    return cv2.warpAffine(image, matrix, (int(size[0]), int(size[1])), into, flags=cv2.INTER_LINEAR)
+    size = int(size[0]), int(size[1])
+    if image.shape[2] == 4:
+        crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
+        return cv2.cvtColor(crop, cv2.COLOR_BGRA2RGB if rgb else cv2.COLOR_BGRA2BGR, into)
+    crop = cv2.warpAffine(image, matrix, size, into, flags=cv2.INTER_LINEAR)
+    return cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, crop) if rgb else crop

@@ -61,3 +61,21 @@ def test_the_box_fills_the_crop(x, y, width, height, rotation, fork):
     corner = transform_points(np.zeros((1, 2)), invert(matrix)) - center
     if fork == "udp":
         np.testing.assert_allclose(np.linalg.norm(corner), np.linalg.norm(scale[0]) / 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_a_fourth_channel_changes_no_crop(rgb):
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        height, width = rng.integers(20, 300, 2)
+        image = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
+        angle, scale = rng.uniform(-3, 3) * (number % 3 > 0), rng.uniform(0.2, 3)
+        turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        matrix = np.concatenate([turn, rng.uniform(-100, 100, (2, 1))], axis=1)
+        expected = cv2.warpAffine(image, matrix, (48, 64), flags=cv2.INTER_LINEAR)
+        expected = expected[..., ::-1] if rgb else expected
+        for source in (image, cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)):
+            into = np.empty((64, 48, 3), np.uint8)
+            assert np.array_equal(crop_image(source, matrix, (48, 64), rgb=rgb), expected)
+            crop_image(source, matrix, (48, 64), into, rgb)
+            assert np.array_equal(into, expected)
