@@ -15,12 +15,12 @@ NORMAL, UNITS = np.float32(2.0**-26), np.float32(2.0**49)
 
 
 @compiled
-def gaussians(first, end, mean, drawn, windows, spread, maps, bits):
+def gaussians(first, end, mean, drawn, middle, reach, spread, maps, bits):
     """Fills `maps` with Gaussians exp(-r^2 / spread) around means (N,2), where drawn (N,), and with zeros.
 
-    Windows (N,2,2) are the first pixel and the one after the last, x and y; `bits` are the maps as int32. Far from the
-    mean values are below float32's normal range, where a processor multiplies a hundred times slower: they are found as
-    whole numbers, in units of the smallest.
+    They are cut off outside `rendering.window` of `reach` around `middle` (N,2); `bits` are the maps as int32. Far from
+    the mean values are below float32's normal range, where a processor multiplies a hundred times slower: they are
+    found as whole numbers, in units of the smallest.
     """
     height, width = maps.shape[1:]
     line, column = np.empty(width, np.float32), np.empty(height, np.float32)
@@ -28,8 +28,8 @@ def gaussians(first, end, mean, drawn, windows, spread, maps, bits):
         maps[i] = 0
         if not drawn[i]:
             continue
-        first_x, end_x = raised_profile(mean[i, 0], windows[i, 0], spread, line)
-        first_y, end_y = raised_profile(mean[i, 1], windows[i, 1], spread, column)
+        first_x, end_x = raised_profile(mean[i, 0], middle[i, 0], reach, spread, line)
+        first_y, end_y = raised_profile(mean[i, 1], middle[i, 1], reach, spread, column)
         left, right = first_x, end_x
         for y in range(first_y, end_y):
             value, row, row_bits = column[y], maps[i, y], bits[i, y]
@@ -58,13 +58,15 @@ def gaussians(first, end, mean, drawn, windows, spread, maps, bits):
 
 
 @compiled
-def raised_profile(mean, window, spread, line):
+def raised_profile(mean, middle, reach, spread, line):
     """Fills `line` in the window, as far as it has pixels, with 2^50 times the profile exp(-(x - mean)^2 / spread).
 
     Returns the first of the pixels and the one after the last. From pixel to pixel the profile is multiplied by a
     factor that itself is multiplied by a constant: three exponentials instead of one a pixel, in double precision.
     """
-    first, end = max(0, window[0]), min(len(line), window[1])
+    if not -reach - 1 <= middle <= len(line) + reach:  # nan, too
+        return 0, 0
+    first, end = max(0, int(middle - reach)), min(len(line), int(middle + reach + 1))
     apart = first - np.float64(mean)
     value = np.exp(-apart * apart / spread) * RAISED
     factor, change = np.exp(-(2 * apart + 1) / spread), np.exp(-2 / spread)

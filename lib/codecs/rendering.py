@@ -11,7 +11,6 @@ from ..utils.constants import constant
 from . import drawing_loops
 
 NOTHING = 104.0  # e^-104 is 0 in float32
-FAR = 1 << 20  # heatmap px: further away than any pixel
 WINDOW_SIGMAS = 3  # the papers' code cuts Gaussians off after three standard deviations
 
 
@@ -66,11 +65,11 @@ def _gaussians_in_loops(
 ) -> Tensor:
     """`gaussian_maps` on a CPU."""
     maps = torch.empty(*mean.shape[:-1], size[1], size[0])
-    around, reach = (middle, sigma) if middle is not None else (mean, math.sqrt(2 * NOTHING) * sigma / WINDOW_SIGMAS)
-    windows = torch.stack(window(around.reshape(-1, 2).nan_to_num().clamp(-FAR, FAR), reach), dim=-1).long()
-    arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), windows)]
-    flat = maps.view(len(windows), size[1], size[0]).numpy()
-    in_shares(drawing_loops.gaussians, len(windows), *arrays, 2.0 * sigma**2, flat, flat.view(np.int32))
+    around, reach = (middle, WINDOW_SIGMAS * sigma) if middle is not None else (mean, math.sqrt(2 * NOTHING) * sigma)
+    arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), around.reshape(-1, 2))]
+    same_type = np.asarray(reach, arrays[2].dtype)[()]  # the windows' arithmetic is that of `window`
+    flat = maps.view(len(arrays[0]), size[1], size[0]).numpy()
+    in_shares(drawing_loops.gaussians, len(flat), *arrays, same_type, 2.0 * sigma**2, flat, flat.view(np.int32))
     return maps
 
 
