@@ -103,7 +103,9 @@ def start(root: Path) -> dict[str, Any]:
 
     from heatpose.config import load_config
     from heatpose.dataset import build_dataset, doctor, training_loader
+    from heatpose.utils.memory import keep_freed_memory
 
+    keep_freed_memory()  # as the tools do
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     times = {"import": time.perf_counter() - began}

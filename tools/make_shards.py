@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common import run
 
-from heatpose.dataset.archives import IMAGES
+from heatpose.dataset.archives import IMAGES, shards_named
 from heatpose.utils.files import replacing
 
 
@@ -25,8 +25,8 @@ def main() -> None:
         raise ValueError(f"{options.folder}: no such folder; give the one that holds the images")
     if not options.megabytes > 0:
         raise ValueError(f"--megabytes {options.megabytes:g}: expected more than 0")
-    out = options.out or options.folder
-    if there := sorted(out.parent.glob(f"{out.name}-*.tar")):
+    out = (options.out or options.folder).resolve()
+    if there := shards_named(out):
         raise ValueError(f"{there[0]}: is there already; remove the shards, or give another --out")
     files = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in IMAGES)
     if not files:
@@ -53,7 +53,7 @@ def _packed(files: list[Path], capacity: float) -> Iterator[list[Path]]:
 
 def _write(files: list[Path], folder: Path, path: Path) -> None:
     """The same files give the same bytes, whoever owns them and whenever they were written."""
-    with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
+    with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
         for each in files:
             member = tarfile.TarInfo(each.relative_to(folder).as_posix())
             member.size, member.mode = each.stat().st_size, 0o644

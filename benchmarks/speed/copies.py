@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .scoring import _moved as repeated_entries
+from .scoring import moved as repeated_entries
 
 SET = "val2017"
 BOXES = "person_detection_results/COCO_val2017_detections_AP_H_56_person.json"

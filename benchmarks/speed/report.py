@@ -49,7 +49,8 @@ RUN_COLUMNS = (
 )
 PROCESS_HEAD = """## Whole processes
 
-The same as commands, the start of Python included, each in a fresh process, with its largest resident memory.
+The same as commands, the start of Python included, each in a fresh process, with its largest resident memory. The start
+is the same in both and weighs most on few boxes; the difference of two runs is free of it.
 
 """
 PROCESS_COLUMNS = "-run|-work|heatpose, s|plain, s|ratio|heatpose, MiB|plain, MiB|-no higher|runs"

@@ -38,8 +38,8 @@ def repeat(samples: Path, folder: Path, images: int, detections: int) -> Written
     chosen = [(copy, image) for copy in range(copies) for image in content["images"]][:images]
     ids = {(copy, image["id"]): number for number, (copy, image) in enumerate(chosen, start=1)}
     content["images"] = [{**image, "id": number} for number, (_, image) in enumerate(chosen, start=1)]
-    content["annotations"] = _moved(content["annotations"], ids, copies)
-    boxes = _moved(found, ids, copies)
+    content["annotations"] = moved(content["annotations"], ids, copies)
+    boxes = moved(found, ids, copies)
     kept = np.sort(np.random.default_rng(0).permutation(len(boxes))[:detections])
     boxes = [boxes[number] for number in kept]
     annotations, file = folder / "annotations.json", folder / "detections.json"
@@ -48,7 +48,7 @@ def repeat(samples: Path, folder: Path, images: int, detections: int) -> Written
     return Written(annotations, file, predictions(content["annotations"], boxes, np.random.default_rng(1)))
 
 
-def _moved(entries: list[dict], ids: dict[tuple[int, int], int], copies: int) -> list[dict]:
+def moved(entries: list[dict], ids: dict[tuple[int, int], int], copies: int) -> list[dict]:
     """The entries of every copied image, with its new id and ids of their own."""
     moved = [
         {**entry, "image_id": ids[copy, entry["image_id"]]}

@@ -80,10 +80,12 @@ def training_samples(samples: Path) -> Iterator[Pair]:
 
 def plain_training_samples(dataset: TrainingCrops) -> tuple[np.ndarray, ...]:
     """Each person's image read anew, mirrored as a copy, cut out and normalised; a target for each joint."""
-    return tuple(np.stack(part) for part in zip(*(_sample(dataset, i) for i in range(len(dataset))), strict=True))
+    return tuple(
+        np.stack(part) for part in zip(*(training_sample(dataset, i) for i in range(len(dataset))), strict=True)
+    )
 
 
-def _sample(dataset: TrainingCrops, index: int) -> tuple[np.ndarray, ...]:
+def training_sample(dataset: TrainingCrops, index: int) -> tuple[np.ndarray, ...]:
     people, codec, width_height = dataset.records, dataset.codec, dataset.codec.input_size
     rng = np.random.default_rng((dataset.seed, 0, index))
     joints, visible = people.keypoints[index], people.visible[index]

@@ -25,7 +25,7 @@ from . import plain_run
 from .copies import repeat_sample
 from .measure import Pair
 from .networks import NETWORKS, ON_CPU, Network, Setting, configure, taught
-from .stages import _sample as plain_training_sample
+from .stages import training_sample as plain_training_sample
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 

@@ -16,7 +16,7 @@ VECTOR = 8  # numbers that a processor adds at once: columns are blurred in so m
 
 @compiled
 def mirrored(index, length):
-    """The pixel that OpenCV's BORDER_REFLECT_101 reads for one outside."""
+    """The pixel that OpenCV's BORDER_REFLECT_101 reads for one less than the length outside; beyond that the first."""
     last = length - 1
     return max(0, last - abs(last - abs(index)))
 

@@ -67,6 +67,10 @@ def raised_profile(mean, middle, reach, spread, line):
     if not -reach - 1 <= middle <= len(line) + reach:  # nan, too
         return 0, 0
     first, end = max(0, int(middle - reach)), min(len(line), int(middle + reach + 1))
+    if spread < 1:  # so steep that the first value may be 0, which no factor raises again
+        for pixel in range(first, end):
+            line[pixel] = np.exp(-((pixel - np.float64(mean)) ** 2) / spread) * RAISED
+        return first, end
     apart = first - np.float64(mean)
     value = np.exp(-apart * apart / spread) * RAISED
     factor, change = np.exp(-(2 * apart + 1) / spread), np.exp(-2 / spread)

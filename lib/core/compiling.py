@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+# By its own name this mode records CUDA graphs, too, which only reduce-overhead is to do here.
+MODES = {"max-autotune": "max-autotune-no-cudagraphs"}
+
 
 def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> None:
     """Lets torch.compile's `mode` compile networks where they stand, at their next call; "none" leaves them.
@@ -24,7 +27,7 @@ def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> N
             f"COMPUTE.COMPILE is {mode}, but torch.compile fails here ({_first_line(error)}); set it to none"
         ) from error
     for network in networks:
-        network.compile(mode=mode)
+        network.compile(mode=MODES.get(mode, mode))
 
 
 def _first_line(error: Exception) -> str:

@@ -87,7 +87,7 @@ def suppress(
 
 @dataclass(frozen=True)
 class Results:
-    """N results: `image_ids` (N,), `category_ids` (N,), `keypoints` (N, K, 3) and `scores` (N,), all float64."""
+    """N results: `image_ids` (N,), `category_ids` (N,), `keypoints` (N, K, 3) and `scores` (N,) float64."""
 
     image_ids: np.ndarray
     category_ids: np.ndarray
@@ -97,7 +97,7 @@ class Results:
     def rows(self) -> list[dict[str, Any]]:
         """COCO's results format, with arrays of numbers."""
         columns = self.image_ids.tolist(), self.category_ids.tolist(), self.scores.tolist()
-        keypoints = self.keypoints.reshape(len(self.keypoints), -1)
+        keypoints = self.keypoints.reshape(len(self.keypoints), 3 * self.keypoints.shape[1])
         return [
             {"image_id": image_id, "category_id": category, "keypoints": row, "score": score}
             for image_id, category, score, row in zip(*columns, keypoints, strict=True)

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..utils.batch import Step
 from .distributed import World
-from .objective import Step
 from .waiting import Pace
 
 

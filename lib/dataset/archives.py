@@ -6,6 +6,7 @@ ROOT/images/<set>/*.tar                     the same in a folder
 """
 
 import os
+import re
 import tarfile
 import zipfile
 import zlib
@@ -80,8 +81,7 @@ class TarShards:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        beside = sorted(folder.parent.glob(f"{_literal(folder.name)}-*.tar"))
-        self.shards = beside or sorted(folder.glob("*.tar"))
+        self.shards = shards_named(folder) or sorted(folder.glob("*.tar"))
         self._index: Arrays | None = None
 
     def __str__(self) -> str:
@@ -90,8 +90,9 @@ class TarShards:
     def check(self) -> None:
         """A DataError where there are no shards, or they cannot be read."""
         if not self.shards:
-            packed = [*self.folder.parent.glob(f"{_literal(self.folder.name)}-*.tar.*"), *self.folder.glob("*.tar.*")]
-            hint = f"unpack {packed[0].name} and the others with gunzip" if packed else "write them (docs/own_data.md)"
+            packed = [*self.folder.parent.glob("*.tar.*"), *self.folder.glob("*.tar.*")]
+            packed = [path for path in packed if path.parent == self.folder or path.name.startswith(self.folder.name)]
+            hint = f"unpack {packed[0].name} and the others with gunzip" if packed else "write them (docs/big_data.md)"
             raise DataError(
                 f"{self.folder}-000000.tar: no such shards, nor any in {self.folder}; {hint}, or set DATASET.ROOT, "
                 "DATASET.IMAGES or DATASET.DATA_FORMAT jpg"
@@ -124,9 +125,10 @@ class TarShards:
         return self._index
 
 
-def _literal(name: str) -> str:
-    """A file name as a pattern that finds nothing else."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def shards_named(folder: Path) -> list[Path]:
+    """The files <folder>-<number>.tar beside `folder`, in order; another set's name may begin alike."""
+    pattern = re.compile(re.escape(folder.name) + r"-\d+\.tar")
+    return sorted(path for path in folder.parent.glob("*.tar") if pattern.fullmatch(path.name))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -175,8 +177,9 @@ def _require_end(path: Path, members: list[tarfile.TarInfo]) -> None:
 
 def _span(path: Path, offset: int, size: int, where: str) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:
-            data = os.pread(file.fileno(), size, offset)
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read(size)
     except OSError as error:
         raise DataError(f"{where}: cannot read the shard ({error.strerror}); fetch it again") from None
     if len(data) < size:

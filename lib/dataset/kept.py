@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..utils import arrays, geometry
+from ..utils import arrays, files, geometry, sides
 from ..utils.cache import Arrays, cache_key, cached
 from ..utils.files import file_sha256
 from . import coco, own_keypoints, records, skeletons
 from .records import Records
 from .skeletons import Skeleton
 
-READERS = (coco, own_keypoints, records, skeletons, arrays, geometry)
+READERS = (coco, own_keypoints, records, skeletons, arrays, files, geometry, sides)
 WORTHWHILE = 16 << 20  # bytes; smaller files are read as soon as found
 
 
@@ -36,8 +36,9 @@ def kept_people(path: Path, told: tuple[Any, ...], read: Callable[[], People]) -
     """What `read` gives for the file at `path`, or gave when it was `told` the same of the same content."""
     if not path.is_file() or path.stat().st_size < WORTHWHILE:
         return read()
-    sources = [file_sha256(Path(str(module.__file__))) for module in READERS]
-    key = cache_key("people", file_sha256(Path(__file__)), sources, file_sha256(path), told)
+    here = Path(__file__)
+    readers = [here, here.with_name("__init__.py"), *(Path(str(module.__file__)) for module in READERS)]
+    key = cache_key("people", [file_sha256(source) for source in readers], file_sha256(path), told)
     return _unpacked(cached(key, lambda: _packed(read())))
 
 

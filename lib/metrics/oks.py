@@ -148,7 +148,7 @@ def oks_nms_of_images(
     sizes = np.array([len(image) for image in images], np.int64)
     for size in np.unique(sizes[sizes > 0]):
         alike = np.flatnonzero(sizes == size)
-        for some in np.array_split(alike, -(-len(alike) * size * size // PAIRS_AT_ONCE)):
+        for some in np.array_split(alike, min(len(alike), -(-len(alike) * size * size // PAIRS_AT_ONCE))):
             people = np.stack([images[number] for number in some])  # (I,N)
             overlap = _oks_within_images(keypoints[people], areas[people], sigmas)
             order, kept_places = greedy_nms_of_images(overlap, scores[people], threshold)

@@ -1,11 +1,13 @@
 """Arrays that took long to make, kept on the disk for the next start.
 
-The folder is $HEATPOSE_CACHE, or heatpose in $XDG_CACHE_HOME or ~/.cache; it may be deleted at any time.
+The folder is $HEATPOSE_CACHE, or heatpose in $XDG_CACHE_HOME, in ~/.cache, or, for users without a home, among the
+temporary files; it may be deleted at any time.
 """
 
 import hashlib
 import logging
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +26,10 @@ def cache_folder() -> Path:
     """Where cached arrays lie."""
     if own := os.environ.get("HEATPOSE_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heatpose"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heatpose"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "heatpose"
 
 
 def cache_key(*parts: object) -> str:

@@ -33,8 +33,13 @@ def _compiled(function: Callable, **options: Any) -> Callable:
 
 
 def on_cpu(*tensors: Tensor) -> bool:
-    """Whether compiled loops may read the tensors: on the CPU, no gradient wanted."""
-    return all(each.device.type == "cpu" and not (torch.is_grad_enabled() and each.requires_grad) for each in tensors)
+    """Whether compiled loops may read the tensors: on the CPU, of a type that NumPy has, no gradient wanted."""
+    return all(
+        each.device.type == "cpu"
+        and each.dtype not in (torch.float16, torch.bfloat16)
+        and not (torch.is_grad_enabled() and each.requires_grad)
+        for each in tensors
+    )
 
 
 def in_shares(loop: Callable, count: int, *arguments: Any, share: int = SHARE) -> None:

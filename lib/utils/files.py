@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Whoever opens `path` meanwhile finds the old file, and after a crash it is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # a process id may be another machine's, too
     try:
         yield temporary
         os.replace(temporary, path)

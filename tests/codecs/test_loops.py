@@ -121,6 +121,20 @@ def test_gaussians(by_arrays, dtype, cut_off):
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-44)
 
 
+@pytest.mark.parametrize("sigma", [0.02, 0.1, 0.6, 0.8])
+def test_steep_gaussians(by_arrays, sigma):
+    mean = torch.tensor([[[10.0, 7.0], [20.4, 11.3]]], dtype=torch.float64)
+    arguments = (mean, sigma, (24, 16), torch.ones(1, 2, dtype=torch.bool), None)
+    torch.testing.assert_close(gaussian_maps(*arguments), by_arrays(gaussian_maps, *arguments), rtol=1e-6, atol=1e-44)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_mirrored_by_arrays(dtype):
+    codec = GaussianCodec((96, 128), (24, 32), 5)
+    output = maps("noise", (32, 24)).to(dtype)
+    assert torch.equal(codec.flip_back(output, PAIRS), codec.flip_back(output.float(), PAIRS).to(dtype))
+
+
 def test_one_gaussian_without_a_batch(by_arrays):
     arguments = (torch.tensor([10.2, 3.7]), 1.5, (24, 16), torch.tensor(True))
     torch.testing.assert_close(gaussian_maps(*arguments), by_arrays(gaussian_maps, *arguments))

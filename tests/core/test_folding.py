@@ -45,3 +45,25 @@ def test_hrnet_has_no_batch_norm_left(repository):
 def test_a_network_that_cannot_be_traced_is_itself(repository):
     model = build_model(load_config(repository / "experiments/toy/mspn_96x64.yaml"))
     assert fold_batch_norm(model) is model
+
+
+class Unusual(nn.Module):
+    """A layer that is used twice, or a shape that decides what is computed."""
+
+    def __init__(self, twice):
+        super().__init__()
+        self.twice = twice
+        self.layer, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, images):
+        images = self.norm(self.layer(images))
+        return self.norm(self.layer(images)) if self.twice else images * int(images.shape[2])
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_what_cannot_be_folded_is_left_alone(twice):
+    model = used(Unusual(twice))
+    images = torch.randn(2, 3, 4, 4)
+    folded = fold_batch_norm(model)
+    assert folded is model
+    assert torch.equal(folded(images), model.eval()(images))

@@ -108,6 +108,14 @@ def test_webdatasets_layout_in_any_folder_with_other_members(tmp_path, place):
     assert missing.count == 1
 
 
+def test_a_set_whose_name_begins_alike_is_another(tmp_path):
+    write_tar(tmp_path / "val-000000.tar", {"a.jpg": PICTURE})
+    write_tar(tmp_path / "val-small-000000.tar", {"a.jpg": PICTURE, "b.jpg": PICTURE})
+    images = ImageFolder(tmp_path / "val", "tar")
+    images.check()
+    assert not images.archive.holds()("b.jpg")
+
+
 def test_shards_are_looked_through_once(tmp_path, monkeypatch):
     write_tar(tmp_path / "val-0.tar", {"a.jpg": PICTURE})
     expected = ImageFolder(tmp_path / "val", "tar").read("a.jpg")

@@ -160,7 +160,7 @@ def test_unknown_rescoring_is_named():
 
 def test_many_images_at_once_keep_whom_each_keeps_alone():
     rng = np.random.default_rng(0)
-    sizes = [0, 1, 2, 2, 7, 7, 7, 30, 1, 0, 2]
+    sizes = [0, 1, 2, 2, 7, 7, 7, 30, 1, 0, 2, 150, 150]
     images = np.split(rng.permutation(sum(sizes)), np.cumsum(sizes)[:-1])
     crowd = rng.integers(0, 3, (sum(sizes), 1, 1)) * 8  # many are alike
     keypoints = np.concatenate([crowd + rng.normal(0, 2, (sum(sizes), 17, 2)), np.ones((sum(sizes), 17, 1))], axis=2)
