@@ -21,6 +21,7 @@ from typing import Any
 HERE = Path(__file__).parent
 EXPERIMENT = HERE.parent / "experiments/coco/hrnet/w32_256x192.yaml"
 PEOPLE, WORKERS, EARLY, LATE = 150_000, 2, 10, 200
+FEWEST = 10_000  # an epoch of theirs has LATE batches and those that are loaded ahead
 
 
 def main() -> int:
@@ -36,6 +37,9 @@ def main() -> int:
     source = options.samples / "coco_val538"
     if not source.is_dir():
         print(f"error: {source}: no such folder; --samples wants one with coco_val538", file=sys.stderr)
+        return 2
+    if options.people < FEWEST:
+        print(f"error: --people {options.people}: use {FEWEST} or more, for {LATE} batches", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         made = make(source, Path(folder), options.people)
@@ -58,20 +62,17 @@ def main() -> int:
 
 def make(source: Path, root: Path, people: int) -> dict[str, Any]:
     """COCO's layout below `root`; what it has."""
+    from .speed.scoring import moved  # not above: how long imports take is measured in a child
+
     content = json.loads((source / "annotations/person_keypoints_val2017.json").read_text())
     labelled = sum(entry["num_keypoints"] > 0 and not entry["iscrowd"] for entry in content["annotations"])
-    images, annotations = [], []
-    for _ in range(-(-people // labelled)):
-        ids = {image["id"]: len(images) + number for number, image in enumerate(content["images"], start=1)}
-        images += [
-            {**image, "id": ids[image["id"]], "file_name": f"{ids[image['id']]:012d}.jpg"}
-            for image in content["images"]
-        ]
-        first = len(annotations) + 1
-        annotations += [
-            {**entry, "id": number, "image_id": ids[entry["image_id"]]}
-            for number, entry in enumerate(content["annotations"], start=first)
-        ]
+    copies = -(-people // labelled)
+    chosen = [(copy, image) for copy in range(copies) for image in content["images"]]
+    ids = {(copy, image["id"]): number for number, (copy, image) in enumerate(chosen, start=1)}
+    images = [
+        {**image, "id": number, "file_name": f"{number:012d}.jpg"} for number, (_, image) in enumerate(chosen, start=1)
+    ]
+    annotations = moved(content["annotations"], ids, copies)
     (root / "annotations").mkdir()
     (root / "images/train2017").mkdir(parents=True)
     path = root / "annotations/person_keypoints_train2017.json"

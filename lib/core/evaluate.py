@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from ..config.check_data import ANIMAL_SETS
-from ..metrics import box_nms, oks_nms, oks_nms_of_images, soft_box_nms, soft_oks_nms
+from ..metrics import box_nms, oks_nms_of_images, soft_box_nms, soft_oks_nms
 from ..utils.files import replacing, write_json_rows
 from ..utils.registry import Registry
 from .coco_matching import BatchedCOCOeval
@@ -56,12 +56,12 @@ class Suppression:
     threshold: float = 0.9
     soft: bool = False
 
-    def kept(self, keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray, boxes: np.ndarray, sigmas: Any) -> Any:
-        """Indices of the people of one image to keep, best first; the arguments are rows of those of `suppress`."""
+    def kept(self, keypoints: np.ndarray, scores: np.ndarray, boxes: np.ndarray, areas: np.ndarray, sigmas: Any) -> Any:
+        """Indices of the people of one image to keep, best first; not by OKS without `soft`, which takes all images."""
         if self.by == "box":
             corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - 1, scores[:, None]], axis=1)
             return (soft_box_nms if self.soft else box_nms)(corners, self.threshold)
-        return (soft_oks_nms if self.soft else oks_nms)(keypoints, scores, areas, self.threshold, np.asarray(sigmas))
+        return soft_oks_nms(keypoints, scores, areas, self.threshold, sigmas)
 
 
 def suppress(
@@ -74,12 +74,14 @@ def suppress(
     _, first, inverse = np.unique(records.image_index, return_index=True, return_inverse=True)
     order = np.argsort(first[inverse], kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(first[inverse][order])) + 1) if len(order) else []
-    areas, boxes = records.areas, records.boxes
+    areas, boxes, constants = records.areas, records.boxes, np.asarray(sigmas)
     if how.by == "oks" and not how.soft:
-        kept = oks_nms_of_images(keypoints, scores, areas, groups, how.threshold, np.asarray(sigmas))
+        kept = oks_nms_of_images(keypoints, scores, areas, groups, how.threshold, constants)
     else:
         kept = [
-            group[np.asarray(how.kept(keypoints[group], scores[group], areas[group], boxes[group], sigmas), dtype=int)]
+            group[
+                np.asarray(how.kept(keypoints[group], scores[group], boxes[group], areas[group], constants), dtype=int)
+            ]
             for group in groups
         ]
     return np.concatenate(kept) if kept else np.zeros(0, dtype=int)
