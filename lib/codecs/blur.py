@@ -4,9 +4,7 @@ Written as sums of shifted maps: exact float32 on every device (matrix products 
 same order every time, and pixels of equal surroundings get equal values, on which singular Hessians depend.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..utils.compiled import in_shares, on_cpu
-from ..utils.heatmaps import argmax_2d, at_pixels
+from ..utils.compiled import loops_take, over_maps
 from . import blur_loops
 
 CPU_PIECE = 16  # maps blurred at once on a CPU: what its cache holds takes half the time
@@ -45,65 +42,29 @@ def blur_around(maps: Tensor, pixels: Tensor, radius: int, kernel: list[float], 
 
     The same numbers as `blur`, without blurring the rest. Outside the map the border goes on.
     """
-    if not _loops_take(maps):
+    if not loops_take(maps):
         return _blur_inside(gather_windows(maps, pixels, radius + len(kernel) // 2, border), kernel)
     side = 2 * radius + 1
     windows = maps.new_empty(*maps.shape[:2], side, side)
     around = pixels.long().flatten(0, 1).contiguous().numpy()
-    _run(blur_loops.blurred_windows, maps, around, _halves(kernel), border == "constant", windows.flatten(0, 1).numpy())
+    flat = windows.flatten(0, 1).numpy()
+    over_maps(blur_loops.blurred_windows, maps, around, outwards(kernel), border == "constant", flat)
     return windows
 
 
-def blurred_extremes(maps: Tensor, kernel: list[float]) -> tuple[Tensor, Tensor]:
-    """Minimum and maximum (B,K) of every blurred map (B,K,h,w), mirrored outside.
+def outwards(kernel: list[float]) -> tuple[np.float32, ...]:
+    """A symmetric kernel's weights from the middle outwards, as compiled loops take them; two and more.
 
-    >>> blurred_extremes(torch.tensor([[[[0.0, 4.0], [0.0, 4.0]]]]), [0.25, 0.5, 0.25])
-    (tensor([[2.]]), tensor([[2.]]))
+    >>> outwards([0.25, 0.5, 0.25])
+    (np.float32(0.5), np.float32(0.25))
     """
-    if not _loops_take(maps):
-        blurred = blur(maps, kernel, "reflect")
-        return blurred.amin(dim=(2, 3)), blurred.amax(dim=(2, 3))
-    lowest, highest = maps.new_empty(2, *maps.shape[:2]).unbind()
-    _run(blur_loops.blurred_extremes, maps, _halves(kernel), lowest.view(-1).numpy(), highest.view(-1).numpy())
-    return lowest, highest
-
-
-def blurred_argmax(maps: Tensor, kernel: list[float]) -> tuple[Tensor, Tensor]:
-    """`argmax_2d` of the blurred maps (B,K,h,w), mirrored outside."""
-    if not _loops_take(maps):
-        return argmax_2d(blur(maps, kernel, "reflect"))
-    scores = maps.new_empty(maps.shape[:2])
-    positions = torch.empty(maps.shape[:2], dtype=torch.int64)
-    _run(blur_loops.highest_of_blurred, maps, _halves(kernel), positions.view(-1).numpy(), scores.view(-1).numpy())
-    return at_pixels(positions, scores, maps.shape[3]), scores
-
-
-def _loops_take(maps: Tensor) -> bool:
-    return maps.dtype == torch.float32 and on_cpu(maps)
-
-
-def _run(loop: Callable, maps: Tensor, *arguments: Any) -> None:
-    """Calls a loop on maps (B,K,h,w), without a copy where they are every so many-th of contiguous ones."""
-    batch, joints, height, width = maps.shape
-    size, apart = height * width, maps.stride(1)
-    if maps.stride() != (joints * apart, apart, width, 1) or apart % size:
-        maps, apart = maps.contiguous(), size
-    count, step = batch * joints, apart // size
-    if count:
-        whole = maps.as_strided(((count - 1) * step + 1, height, width), (size, width, 1))
-        in_shares(loop, count, whole.numpy(), step, *arguments)
+    return _outwards(tuple(kernel))
 
 
 @lru_cache(maxsize=64)
-def _as_halves(kernel: tuple[float, ...]) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...]]:
-    weights = tuple(np.float32(weight) for weight in kernel)
-    weights = weights if len(weights) > 1 else (np.float32(0), *weights, np.float32(0))  # no half is empty
-    half = (len(weights) + 1) // 2
-    return weights[:half], weights[half:]
-
-
-def _halves(kernel: list[float]) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...]]:
-    return _as_halves(tuple(kernel))
+def _outwards(kernel: tuple[float, ...]) -> tuple[np.float32, ...]:
+    weights = tuple(np.float32(weight) for weight in kernel[len(kernel) // 2 :])
+    return weights if len(weights) > 1 else (*weights, np.float32(0))
 
 
 def gather_windows(maps: Tensor, pixels: Tensor, radius: int, border: str) -> Tensor:

@@ -10,8 +10,9 @@ from ..utils.compiled import compiled
 
 # Profiles are 2^50 times as high, their products 2^100 times; so high the smallest normal number, 2^-126, is 2^-26, and
 # 2^49 makes of a product how many times it is the smallest number of all, 2^-149.
-RAISED, LOWERED = 2.0**50, np.float32(2.0**-100)
+PEAK, LOWERED = np.float32(2.0**50), np.float32(2.0**-100)
 NORMAL, UNITS = np.float32(2.0**-26), np.float32(2.0**49)
+NOTHING, ZERO = np.float32(2.0**-51), np.float32(0)  # below the first, half the smallest number, all is rounded to 0
 
 
 @compiled
@@ -30,31 +31,26 @@ def gaussians(first, end, mean, drawn, middle, reach, spread, maps, bits):
             continue
         first_x, end_x = raised_profile(mean[i, 0], middle[i, 0], reach, spread, line)
         first_y, end_y = raised_profile(mean[i, 1], middle[i, 1], reach, spread, column)
-        left, right = first_x, end_x
+        if first_x == end_x or first_y == end_y:
+            continue
+        profile = line[first_x:end_x]
+        lowest = np.float64(min(profile[0], profile[-1])) * min(column[first_y], column[end_y - 1])
+        if lowest >= NORMAL:
+            for y in range(first_y, end_y):
+                value, row = column[y], maps[i, y, first_x:end_x]
+                for x in range(len(profile)):
+                    row[x] = value * profile[x] * LOWERED
+            continue
         for y in range(first_y, end_y):
-            value, row, row_bits = column[y], maps[i, y], bits[i, y]
-            # Only what is not rounded to 0, half the smallest number. A profile has one peak, so little changes by row.
-            lowest = 2.0**-51 / value
-            while left > first_x and line[left - 1] >= lowest:
-                left -= 1
-            while left < end_x and line[left] < lowest:
-                left += 1
-            while right < end_x and line[right] >= lowest:
-                right += 1
-            while right > left and line[right - 1] < lowest:
-                right -= 1
-            if left == right:
-                left, right = first_x, end_x
-                continue
-            begin, stop = left, right  # of the normal numbers
-            while begin < stop and value * line[begin] < NORMAL:
-                row_bits[begin] = np.int32(np.rint(value * line[begin] * UNITS))
-                begin += 1
-            while stop > begin and value * line[stop - 1] < NORMAL:
-                stop -= 1
-                row_bits[stop] = np.int32(np.rint(value * line[stop] * UNITS))
-            for x in range(begin, stop):
-                row[x] = value * line[x] * LOWERED
+            # No product here is below the normal range, and none that is below it once it is lowered is lowered.
+            value, row, row_bits = column[y], maps[i, y, first_x:end_x], bits[i, y, first_x:end_x]
+            least = NOTHING / value
+            for x in range(len(profile)):
+                product = value * (profile[x] if profile[x] >= least else ZERO)
+                row[x] = (product if product >= NORMAL else ZERO) * LOWERED
+            for x in range(len(profile)):
+                product = value * (profile[x] if profile[x] >= least else ZERO)
+                row_bits[x] |= np.int32(np.rint((product if product < NORMAL else ZERO) * UNITS))
 
 
 @compiled
@@ -69,10 +65,10 @@ def raised_profile(mean, middle, reach, spread, line):
     first, end = max(0, int(middle - reach)), min(len(line), int(middle + reach + 1))
     if spread < 1:  # so steep that the first value may be 0, which no factor raises again
         for pixel in range(first, end):
-            line[pixel] = np.exp(-((pixel - np.float64(mean)) ** 2) / spread) * RAISED
+            line[pixel] = np.exp(-((pixel - np.float64(mean)) ** 2) / spread) * PEAK
         return first, end
     apart = first - np.float64(mean)
-    value = np.exp(-apart * apart / spread) * RAISED
+    value = np.exp(-apart * apart / spread) * PEAK
     factor, change = np.exp(-(2 * apart + 1) / spread), np.exp(-2 / spread)
     for pixel in range(first, end):
         line[pixel] = value

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils import heatmap_loops
+from ..utils.compiled import loops_take, over_maps
 from ..utils.constants import constant
 from ..utils.geometry import similarity_matrix
 from ..utils.heatmaps import argmax_2d
@@ -85,6 +87,11 @@ def quarter_shift(heatmaps: Tensor, keypoints: Tensor, above: int = 1) -> Tensor
     >>> quarter_shift(heatmap, torch.tensor([[[3.0, 2.0]]]))
     tensor([[[2.7500, 2.0000]]])
     """
+    if loops_take(heatmaps) and loops_take(keypoints):
+        moved = torch.empty_like(keypoints, memory_format=torch.contiguous_format)
+        flat = [each.reshape(-1, 2).numpy() for each in (keypoints, moved)]
+        over_maps(heatmap_loops.quarter_steps, heatmaps, above, *flat)
+        return moved
     height, width = heatmaps.shape[2:]
     pixels = torch.floor(keypoints + 0.5)
     last = constant((width - 1, height - 1), pixels)

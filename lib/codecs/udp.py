@@ -11,20 +11,22 @@ Shapes: keypoints (B,K,2) · `udp` heatmaps (B,K,h,w) · `udp_offset` outputs (B
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..utils.constants import constant
+from ..utils.compiled import in_shares, loops_take, over_maps
 from ..utils.heatmaps import argmax_2d
+from . import udp_loops
 from .aligned import AlignedCodec, DiskCodec
 from .base import require
-from .blur import blur_around, blurred_argmax, blurred_extremes, gather_windows, gaussian_kernel
+from .blur import blur, blur_around, gather_windows, gaussian_kernel, outwards
 from .dark import newton_step
 from .rendering import gaussian_maps, reaches_map
 
 BLUR_KERNEL = 7  # of heatmaps before the Taylor step
 DISK_KERNEL, OFFSET_KERNEL = 15, 7  # of the channels of `udp_offset`
-FLOOR, CEILING = 0.001, 50.0  # range of a heatmap whose logarithm is taken
+FLOOR, CEILING = np.float32(0.001), np.float32(50)  # range of a heatmap whose logarithm is taken
 
 
 class UdpCodec(AlignedCodec):
@@ -62,26 +64,30 @@ class UdpCodec(AlignedCodec):
         """
         self.check_output(output)
         heatmaps = output.float()
+        if not self.post_process:
+            return argmax_2d(heatmaps)
+        if loops_take(heatmaps) and min(self.heatmap_size) >= len(self.kernel):
+            return self._decode_in_loops(heatmaps)
         keypoints, scores = argmax_2d(heatmaps)
-        if self.post_process:
-            keypoints = keypoints + taylor_step(self._log_windows(heatmaps, keypoints, scores))
+        return keypoints + taylor_step(self._log_windows(heatmaps, keypoints, scores)), scores
+
+    def _decode_in_loops(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+        """`decode` with the Taylor step on a CPU."""
+        keypoints, scores = heatmaps.new_empty(*heatmaps.shape[:2], 2), heatmaps.new_empty(heatmaps.shape[:2])
+        over_maps(udp_loops.taylor_keypoints, heatmaps, outwards(self.kernel), FLOOR, CEILING,
+                  keypoints.view(-1, 2).numpy(), scores.view(-1).numpy())  # fmt: skip
         return keypoints, scores
 
     def _log_windows(self, heatmaps: Tensor, keypoints: Tensor, scores: Tensor) -> Tensor:
-        """Logarithms (B,K,3,3) around the keypoints of the maps, blurred and stretched to the range 0 to score."""
-        lowest, highest = blurred_extremes(heatmaps, self.kernel)
-        windows = self._blurred_windows(heatmaps, keypoints)
-        stretched = (windows - lowest[..., None, None]) / (highest - lowest)[..., None, None]
-        return (stretched * scores[..., None, None]).clamp(FLOOR, CEILING).log()
+        """Logarithms (B,K,3,3) around the keypoints of the maps, blurred and stretched to the range 0 to score.
 
-    def _blurred_windows(self, heatmaps: Tensor, keypoints: Tensor) -> Tensor:
-        """The blurred maps (B,K,3,3) around the keypoints; beyond the map its outermost pixels go on."""
-        last = constant(self.heatmap_size, keypoints) - 2
-        middle = torch.minimum(keypoints.clamp(min=1), last)  # of the nearest window inside the map
-        windows = blur_around(heatmaps, middle, 1, self.kernel, "reflect")
-        return gather_windows(
-            windows.flatten(0, 1).unsqueeze(1), (keypoints - middle + 1).view(-1, 1, 2), 1, "replicate"
-        ).view_as(windows)
+        Beyond the map its outermost pixels go on.
+        """
+        blurred = blur(heatmaps, self.kernel, "reflect")
+        lowest = blurred.amin(dim=(2, 3))
+        stretch = scores / (blurred.amax(dim=(2, 3)) - lowest)
+        windows = gather_windows(blurred, keypoints, 1, "replicate") - lowest[..., None, None]
+        return (windows * stretch[..., None, None]).clamp(float(FLOOR), float(CEILING)).log()
 
 
 def taylor_step(window: Tensor) -> Tensor:
@@ -126,10 +132,22 @@ class UdpOffsetCodec(DiskCodec):
         Where that value is not above 0 the offset is taken from pixel (0, 0).
         """
         self.check_output(output)
-        disks, offsets_x, offsets_y = self.by_joint(output.float())
-        pixels, scores = blurred_argmax(disks, self.disk_kernel)
+        output = output.float()
+        if loops_take(output):
+            return self._decode_in_loops(output.contiguous())
+        disks, offsets_x, offsets_y = self.by_joint(output)
+        pixels, scores = argmax_2d(blur(disks, self.disk_kernel, "reflect"))
         offsets = [blur_around(o, pixels, 0, self.offset_kernel, "reflect").flatten(2) for o in (offsets_x, offsets_y)]
         return pixels + torch.cat(offsets, dim=2) * self.kpd, scores
+
+    def _decode_in_loops(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """`decode` on a CPU."""
+        people, joints = len(output), self.num_joints
+        keypoints, scores = output.new_empty(people, joints, 2), output.new_empty(people, joints)
+        in_shares(udp_loops.disk_keypoints, scores.numel(), output.flatten(0, 1).numpy(), outwards(self.disk_kernel),
+                  outwards(self.offset_kernel), np.float32(self.kpd), keypoints.view(-1, 2).numpy(),
+                  scores.view(-1).numpy())  # fmt: skip
+        return keypoints, scores
 
 
 def _kernel(size: int, heatmap_size: tuple[int, int]) -> list[float]:

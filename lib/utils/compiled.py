@@ -1,6 +1,8 @@
 """Loops compiled for the CPU by Numba, where calls of array functions would read the memory too often.
 
 GPUs get the same numbers from array functions: whoever has a compiled loop has both, and `on_cpu` says which to take.
+A loop is compiled anew when its own file has changed. After a change to what it calls in another file, delete
+`__pycache__`.
 """
 
 from collections.abc import Callable
@@ -54,3 +56,23 @@ def in_shares(loop: Callable, count: int, *arguments: Any, share: int = SHARE) -
     bounds = [count * number // threads for number in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda first, end: loop(first, end, *arguments), bounds, bounds[1:]))
+
+
+def loops_take(maps: Tensor) -> bool:
+    """Whether loops over maps, which are compiled for float32, may read these."""
+    return maps.dtype == torch.float32 and on_cpu(maps)
+
+
+def over_maps(loop: Callable, maps: Tensor, *arguments: Any) -> None:
+    """Calls `loop(first, end, maps, step, *arguments)` on maps (B,K,h,w), of which it takes every `step`-th one.
+
+    The loop gets them as (N,h,w), without a copy where they are every so many-th of contiguous ones.
+    """
+    batch, joints, height, width = maps.shape
+    size, apart = height * width, maps.stride(1)
+    if maps.stride() != (joints * apart, apart, width, 1) or apart % size:
+        maps, apart = maps.contiguous(), size
+    count, step = batch * joints, apart // size
+    if count:
+        whole = maps.as_strided(((count - 1) * step + 1, height, width), (size, width, 1))
+        in_shares(loop, count, whole.numpy(), step, *arguments)

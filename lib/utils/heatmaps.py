@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from . import heatmap_loops
+from .compiled import loops_take, over_maps
+
 
 def argmax_2d(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """Position and value of the maximum of every heatmap.
@@ -20,7 +23,11 @@ def argmax_2d(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     >>> argmax_2d(heatmaps)
     (tensor([[[3., 2.]]]), tensor([[0.5000]]))
     """
-    indices = _first_maxima(heatmaps.flatten(2))
+    if loops_take(heatmaps):
+        keypoints, scores = heatmaps.new_empty(*heatmaps.shape[:2], 2), heatmaps.new_empty(heatmaps.shape[:2])
+        over_maps(heatmap_loops.maxima, heatmaps, keypoints.view(-1, 2).numpy(), scores.view(-1).numpy())
+        return keypoints, scores
+    indices = heatmaps.flatten(2).max(dim=2).indices
     scores = heatmaps.flatten(2).gather(2, indices.unsqueeze(-1)).squeeze(-1)
     return at_pixels(indices, scores, heatmaps.shape[3]), scores
 
@@ -36,10 +43,3 @@ def at_pixels(indices: Tensor, scores: Tensor, width: int) -> Tensor:
     # float16 and bfloat16 do not hold every pixel index.
     keypoints = keypoints.to(torch.promote_types(scores.dtype, torch.float32))
     return keypoints * (scores > 0).unsqueeze(-1)
-
-
-def _first_maxima(maps: Tensor) -> Tensor:
-    """Index (B,K) of the first maximum of maps (B,K,n)."""
-    if maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64):
-        return torch.from_numpy(maps.detach().numpy().argmax(axis=2))  # a fifth of the time of torch's on one core
-    return maps.max(dim=2).indices

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from heatpose.codecs import aligned, base, blur, rendering
-from heatpose.codecs.blur import blur_around, blurred_argmax, blurred_extremes, gaussian_kernel
-from heatpose.codecs.gaussian import GaussianCodec
+from heatpose.codecs import aligned, base, blur, gaussian, rendering, udp
+from heatpose.codecs.blur import blur_around, gaussian_kernel
+from heatpose.codecs.gaussian import GaussianCodec, quarter_shift
 from heatpose.codecs.rendering import gaussian_maps
-from heatpose.codecs.udp import UdpOffsetCodec
+from heatpose.codecs.udp import UdpCodec, UdpOffsetCodec
+from heatpose.utils import heatmaps as reading
+from heatpose.utils.heatmaps import argmax_2d
 
 PAIRS = [(1, 2), (3, 4)]
 
@@ -19,8 +21,10 @@ def by_arrays(monkeypatch):
 
     def call(function, *arguments):
         with monkeypatch.context() as patch:
-            for module in (aligned, base, blur, rendering):
+            for module in (aligned, base, rendering):
                 patch.setattr(module, "on_cpu", lambda *tensors: False)
+            for module in (blur, gaussian, reading, udp):
+                patch.setattr(module, "loops_take", lambda maps: False)
             return function(*arguments)
 
     return call
@@ -32,16 +36,27 @@ def maps(kind, size, seed=0):
     noise = 0.05 * torch.randn(3, 5, *size, generator=rng)
     y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float32) for side in size), indexing="ij")
     middle = torch.rand(3, 5, 2, 1, 1, generator=rng) * torch.tensor([size[1], size[0]]).view(2, 1, 1)
-    near = ((x - middle[:, :, 0]).square() + (y - middle[:, :, 1]).square() <= 16).float()
+    squares = (x - middle[:, :, 0]).square() + (y - middle[:, :, 1]).square()
+    near = (squares <= 16).float()
     content = {
         "noise": noise, "below zero": -noise.abs() - 0.1, "flat": torch.full_like(noise, 0.25), "zero": 0 * noise,
-        "disks": near, "noisy disks": near + noise, "two of each": torch.maximum(near, near.flip(-1)),
+        "peaks": torch.exp(-squares / 8) + 0.1 * noise, "disks": near, "noisy disks": near + noise,
+        "two of each": torch.maximum(near, near.flip(-1)),
         "one pixel": (noise == noise.amax(dim=(2, 3), keepdim=True)).float(),
     }  # fmt: skip
     return content[kind]
 
 
-KINDS = ["noise", "below zero", "flat", "zero", "disks", "noisy disks", "two of each", "one pixel"]
+def blurred_argmax(heatmaps, kernel):
+    """Pixels and values of the maxima of blurred disks, from the codec that looks for them."""
+    people, joints, height, width = heatmaps.shape
+    codec = UdpOffsetCodec((4 * width, 4 * height), (width, height), joints)
+    codec.disk_kernel = kernel
+    no_offset = torch.zeros_like(heatmaps)
+    return codec.decode(torch.stack([heatmaps, no_offset, no_offset], dim=2).flatten(1, 2))
+
+
+KINDS = ["peaks", "noise", "below zero", "flat", "zero", "disks", "noisy disks", "two of each", "one pixel"]
 SIZES = [(64, 48), (9, 8), (23, 17), (12, 96)]
 
 
@@ -75,10 +90,10 @@ def test_a_map_that_is_not_finite_does_no_harm_to_others(by_arrays, bad):
     heatmaps[1, 2, 30, 5] = bad
     others = torch.ones(3, 5, dtype=torch.bool)
     others[1, 2] = False
-    for function in (blurred_argmax, blurred_extremes):
-        found, expected = function(heatmaps, gaussian_kernel(7)), by_arrays(function, heatmaps, gaussian_kernel(7))
-        for ours, theirs in zip(found, expected, strict=True):
-            torch.testing.assert_close(ours[others], theirs[others], rtol=1e-6, atol=1e-7)
+    codec = UdpCodec((192, 256), (48, 64), 5)
+    for function in (lambda maps: blurred_argmax(maps, gaussian_kernel(7)), argmax_2d, codec.decode):
+        for ours, theirs in zip(function(heatmaps), by_arrays(function, heatmaps), strict=True):
+            torch.testing.assert_close(ours[others], theirs[others], rtol=1e-6, atol=1e-5)
     pixels, scores = blurred_argmax(heatmaps, gaussian_kernel(7))
     expected_pixels, expected_scores = by_arrays(blurred_argmax, heatmaps, gaussian_kernel(7))
     torch.testing.assert_close(scores, expected_scores, equal_nan=True)
@@ -87,11 +102,36 @@ def test_a_map_that_is_not_finite_does_no_harm_to_others(by_arrays, bad):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_extremes_of_blurred_maps(by_arrays, kind, size):
+def test_taylor_steps_of_blurred_maps(by_arrays, kind, size):
+    codec = UdpCodec((4 * size[1], 4 * size[0]), size[::-1], 5)
+    for seed in range(5):
+        heatmaps = maps(kind, size, seed)
+        (found, scores), (expected, expected_scores) = codec.decode(heatmaps), by_arrays(codec.decode, heatmaps)
+        assert torch.equal(scores, expected_scores)
+        assert torch.equal(found.isnan(), expected.isnan())
+        if kind == "peaks":  # elsewhere steps are quotients of differences that are nearly 0, with no digit that holds
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_maxima_and_quarter_shifts(by_arrays, kind, size):
     heatmaps = maps(kind, size)
-    expected = by_arrays(blurred_extremes, heatmaps, gaussian_kernel(7))
-    for ours, theirs in zip(blurred_extremes(heatmaps, gaussian_kernel(7)), expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+    found, expected = argmax_2d(heatmaps), by_arrays(argmax_2d, heatmaps)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
+    for above in (0, 1):
+        shifted = quarter_shift(heatmaps, found[0], above)
+        assert torch.equal(shifted, by_arrays(quarter_shift, heatmaps, found[0], above))
+
+
+@pytest.mark.parametrize("values", [
+    [-1.0, -0.0, -2.0], [0.0, -0.0, 0.0], [-3.0, -1.0, -1.0], [float("-inf")] * 3, [1.0, float("inf"), 2.0],
+    [1.0, float("nan"), 2.0], [-1.0, -float("nan"), 2.0], [float("-inf"), -5.0, float("-inf")],
+])  # fmt: skip
+def test_values_that_are_seldom_the_maximum(by_arrays, values):
+    heatmap = torch.tensor(values).repeat(7, 1).view(1, 1, 7, 3)
+    for ours, theirs in zip(argmax_2d(heatmap), by_arrays(argmax_2d, heatmap), strict=True):
+        torch.testing.assert_close(ours, theirs, equal_nan=True, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("border", ["constant", "reflect"])
@@ -187,7 +227,7 @@ def test_threads_share_the_maps_and_change_nothing():
         for threads in (1, 3):
             torch.set_num_threads(threads)
             results.append([
-                *blurred_argmax(many, gaussian_kernel(15)), *blurred_extremes(many, gaussian_kernel(7)),
+                *blurred_argmax(many, gaussian_kernel(15)), *UdpCodec((192, 256), (48, 64), 5).decode(many),
                 blur_around(many, pixels, 1, gaussian_kernel(7), "reflect"),
             ])  # fmt: skip
     finally:

@@ -1,0 +1,81 @@
+"""Reading heatmaps on a CPU: compiled loops over maps, each of which is in the cache after its first reading.
+
+heatmaps.py calls them and has the same for GPUs. Every loop works on the maps `first` to `end`; `maps` are (N,h,w)
+float32, contiguous, and `step` takes every so many-th of them only.
+"""
+
+import numpy as np
+
+from .compiled import compiled
+
+PIECE = 256  # numbers whose extremes are found at once, to know where to look for the one
+LEAST, MOST = np.int32(-(2**31)), np.int32(2**31 - 1)
+INFINITY, MINUS_INFINITY = np.int32(0x7F800000), np.uint32(0xFF800000)
+
+
+@compiled
+def bit_extremes(bits, unsigned):
+    """The highest and the lowest of float32 numbers' bits as int32, and the highest as uint32.
+
+    A processor compares whole numbers with no regard to NaN, sixteen at once. Bits of numbers above zero have the
+    numbers' order, bits of those below, as int32 and as uint32, the reverse; NaN is beyond infinity of its sign.
+    """
+    highest, lowest, most = LEAST, MOST, np.uint32(0)
+    for x in range(len(bits)):
+        here, bare = bits[x], unsigned[x]
+        highest = here if here > highest else highest
+        lowest = here if here < lowest else lowest
+        most = bare if bare > most else most
+    return highest, lowest, most
+
+
+@compiled
+def is_finite(highest, most):
+    """Whether numbers with these `bit_extremes` are neither infinite nor NaN."""
+    return highest < INFINITY and most < MINUS_INFINITY
+
+
+@compiled
+def first_maximum(values):
+    """Index and value of the first maximum of (n,) numbers; NaN is above all."""
+    bits, unsigned = values.view(np.int32), values.view(np.uint32)
+    highest, lowest, most, at_highest, at_lowest = LEAST, MOST, np.uint32(0), 0, 0
+    for start in range(0, len(bits), PIECE):
+        high, low, bare = bit_extremes(bits[start : start + PIECE], unsigned[start : start + PIECE])
+        if high > highest:
+            highest, at_highest = high, start
+        if low < lowest:
+            lowest, at_lowest = low, start
+        most = max(most, bare)
+    if highest > INFINITY or most > MINUS_INFINITY:
+        index = 0
+        while not np.isnan(values[index]):
+            index += 1
+    else:
+        index, sought = (at_highest, highest) if highest >= 0 else (at_lowest, lowest)
+        while bits[index] != sought:
+            index += 1
+    return index, values[index]
+
+
+@compiled
+def maxima(first, end, maps, step, keypoints, scores):
+    """Pixels (N,2), x and y, and values (N,) of the first maxima; (0, 0) where the value is not above 0."""
+    for i in range(first, end):
+        index, scores[i] = first_maximum(maps[i * step].reshape(-1))
+        y, x = divmod(index, maps.shape[2]) if scores[i] > 0 else (0, 0)
+        keypoints[i, 0], keypoints[i, 1] = x, y
+
+
+@compiled
+def quarter_steps(first, end, maps, step, above, keypoints, moved):
+    """`moved` (N,2): keypoints (N,2) and 0.25 px toward the higher neighbours; see gaussian.quarter_shift."""
+    height, width = maps.shape[1:]
+    for i in range(first, end):
+        heatmap = maps[i * step]
+        pixel_x, pixel_y = np.floor(keypoints[i, 0] + 0.5), np.floor(keypoints[i, 1] + 0.5)
+        moved[i] = keypoints[i]
+        if above < pixel_x < width - 1 and above < pixel_y < height - 1:
+            x, y = int(pixel_x), int(pixel_y)
+            moved[i, 0] += 0.25 * np.sign(heatmap[y, x + 1] - heatmap[y, x - 1])
+            moved[i, 1] += 0.25 * np.sign(heatmap[y + 1, x] - heatmap[y - 1, x])
