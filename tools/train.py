@@ -36,6 +36,7 @@ from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.state import TrainingState
 from heatpose.core.torchvision_weights import is_torchvision
 from heatpose.core.train import fit
+from heatpose.core.waiting import advice
 from heatpose.core.weights import load_pretrained
 from heatpose.dataset import JointLoader, build_dataset, build_people, doctor, test_loader, training_loader
 from heatpose.models import build_model
@@ -83,7 +84,7 @@ def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:
     headline = validators[0].scorer.headline
     resume(cfg, state, folders.output, headline)
     require_one_state(state, world)
-    reporter = build_reporter(cfg, folders, state, dataset, codec, headline, world)
+    reporter = build_reporter(cfg, folders, state, dataset, codec, headline, device, world)
 
     def validate(epoch: int) -> float:
         scores = validators[0].score(state.scored, f"val_{epoch}")
@@ -107,7 +108,14 @@ def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:
 
 
 def build_reporter(
-    cfg: Any, folders: RunFolders, state: TrainingState, dataset: Any, codec: Any, headline: str, world: World
+    cfg: Any,
+    folders: RunFolders,
+    state: TrainingState,
+    dataset: Any,
+    codec: Any,
+    headline: str,
+    device: Any,
+    world: World,
 ) -> Any:
     """What follows the training: rank 0 writes the configuration and tells, the others are silent."""
     if not world.is_first:
@@ -115,8 +123,10 @@ def build_reporter(
     save_config(folders.output / "config.yaml", dump_config(cfg))
     epochs = state.stage_start + cfg.TRAIN.END_EPOCH * (cfg.TRAIN.STAGES - state.stage + 1)
     painter = build_painter(cfg, dataset.skeleton, codec)
-    steps = state.steps_per_epoch
-    return TrainingReporter(Board(folders.log), painter, folders.output, state.epoch, epochs, steps, headline)
+    return TrainingReporter(
+        Board(folders.log), painter, folders.output, state.epoch, epochs, state.steps_per_epoch, headline,
+        advice(cfg, device),
+    )  # fmt: skip
 
 
 def build_network(cfg: Any, device: Any) -> Any:

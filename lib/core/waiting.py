@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from ..utils.jpeg_parts import is_installed
+
 LOADER_BOUND = 0.1  # share of waiting above which a loader beside the network is said to be the bound
 
 
@@ -68,3 +70,14 @@ class Pace:
     def bound(self) -> str:
         """loader or network: which of them is to be made faster first."""
         return "loader" if self.waiting > (0.5 if self.in_turn else LOADER_BOUND) else "network"
+
+
+def advice(cfg: Any, device: torch.device) -> dict[str, str]:
+    """What to try where the loader or the network is the bound, by its name; nothing where nothing is left to say."""
+    found = {}
+    if not is_installed():
+        found["loader"] = 'pip install "heatpose[jpeg]" halves the decoding of JPEGs; docs/speed.md has more'
+    fast_in_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    if fast_in_bf16 and cfg.COMPUTE.PRECISION == "fp32":
+        found["network"] = "COMPUTE.PRECISION bf16 is faster on this GPU; docs/speed.md says what it changes"
+    return found

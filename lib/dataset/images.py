@@ -1,11 +1,13 @@
 """Reading images from folders, zip files and tar shards, with an error that names the file."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..utils.jpeg_parts import open_jpeg
 from .archives import TarShards, ZipArchive
 from .records import DataError
 
@@ -33,16 +35,50 @@ class ImageFolder:
 
     def read(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 BGR; a DataError where the file is missing, broken or cut off."""
+        return decode_image(*self._content(name))
+
+    def open(self, name: str) -> "Image":
+        """As `read`, but decoded later, as far as it is needed."""
+        return Image(*self._content(name))
+
+    def _content(self, name: str) -> tuple[bytes, str]:
+        """A file's content and where it stands, for messages."""
         if self.archive is not None:
-            return decode_image(self.archive.read(name), f"{self.archive}@{name}")
+            return self.archive.read(name), f"{self.archive}@{name}"
         path = self.folder / name
         try:
-            data = path.read_bytes()
+            return path.read_bytes(), str(path)
         except OSError as error:
             raise DataError(
                 f"{path}: cannot read the image ({error.strerror}); put it there or drop it from the annotations"
             ) from None
-        return decode_image(data, str(path))
+
+
+class Image:
+    """An image that is decoded as far as it is needed; see jpeg_parts.py."""
+
+    def __init__(self, data: bytes, where: str):
+        self._data, self._where = data, where
+        self._jpeg = open_jpeg(data) if data.startswith(_JPEG_START) and _is_whole_jpeg(data) else None
+        self._whole = None
+        if self._jpeg:
+            self.size = self._jpeg.size  # width and height in px
+        else:
+            self._whole = decode_image(data, where)
+            self.size = self._whole.shape[1], self._whole.shape[0]
+
+    def part(self, box: Sequence[int]) -> tuple[np.ndarray, int, int]:
+        """Pixels (h, w, 3) uint8 BGR, and x and y of the first: those of a box (left, top, right, bottom), or all.
+
+        Raises:
+            DataError: the image is broken.
+        """
+        pixels = self._jpeg.decode(*box) if self._jpeg else None
+        if pixels is not None:
+            return pixels, box[0], box[1]
+        if self._whole is None:
+            self._whole = decode_image(self._data, self._where)
+        return self._whole, 0, 0
 
 
 def decode_image(data: bytes, where: str) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..utils.geometry import compose, crop_image, mirror_matrix, prepare_for_crops, transform_points
+from ..utils.geometry import compose, crop_image, mirror_matrix, moved, prepare_for_crops, seen_box, transform_points
 from .augment import Augmentation, mirror_keypoints
 from .coco import PERSONS
 from .images import ImageFolder
@@ -72,17 +72,18 @@ class TrainingCrops(Dataset):
             people.center[index], scale, keypoints, visible, self.skeleton, width / height, rng,
             self.codec.inclusive_boxes,
         )  # fmt: skip
-        image = self.images.read(str(people.image_names[people.image_index[index]]))
+        image = self.images.open(str(people.image_names[people.image_index[index]]))
         mirror = None
         if flip:
             # The mirror image is never made: mirroring is one more factor of the crop's affine map.
-            image_width = image.shape[1]
+            image_width = image.size[0]
             keypoints, visible = mirror_keypoints(keypoints, visible, image_width, self.skeleton.flip_pairs)
             center = np.array([image_width - center[0] - 1, center[1]], center.dtype)
             mirror = mirror_matrix(image_width)
         matrix = self.codec.warp_matrix(center, scale, rotation)
         whole = matrix if mirror is None else compose(matrix, mirror)
-        crop = crop_image(prepare_for_crops(image), whole, self.codec.input_size, rgb=self.color_rgb)
+        pixels, left, top = image.part(seen_box(whole, self.codec.input_size, image.size))
+        crop = crop_image(prepare_for_crops(pixels), moved(whole, left, top), self.codec.input_size, rgb=self.color_rgb)
         keypoints_input = transform_points(keypoints, matrix) * (visible > 0)[:, None]
         return {
             "crop": crop,

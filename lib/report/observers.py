@@ -103,9 +103,10 @@ class TrainingReporter:
         epochs: int,
         steps: int,
         headline: str = "AP",
+        advice: Mapping[str, str] | None = None,
     ):
-        """`headline` names the number that `on_epoch` is given."""
-        self.headline = headline
+        """`headline` names the number that `on_epoch` is given; `advice` is said once, for a pace's `bound`."""
+        self.headline, self.advice = headline, dict(advice or {})
         self.board, self.painter, self.folder, self.steps = board, painter, folder, steps
         self.on_terminal = sys.stderr.isatty()
         total, done = epochs * steps, first_epoch * steps
@@ -164,6 +165,8 @@ class TrainingReporter:
     def on_pace(self, pace: Any) -> None:
         """What the speed of an epoch hung on; see core.waiting.Pace."""
         self._log(f"epoch {pace.epoch}: bound by the {pace.bound} ({pace.waiting:.0%} of the time waiting for data)")
+        if pace.bound in self.advice:
+            self._log(self.advice.pop(pace.bound))
         self.board.scalars({"train/waiting_for_data": pace.waiting}, (pace.epoch + 1) * self.steps)
 
     def on_scores(self, epoch: int, scores: Mapping[str, float]) -> None:

@@ -160,6 +160,34 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
+def seen_box(matrix: np.ndarray, size: Sequence[int], image_size: Sequence[int]) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of an image, px, that a crop of `size` (w, h) under `matrix` reads.
+
+    At least one pixel, also where the crop lies outside the image.
+
+    >>> seen_box(mirror_matrix(10), (4, 2), (10, 10))
+    (4, 0, 10, 4)
+    """
+    last_x, last_y = size[0] - 1, size[1] - 1
+    corners = transform_points(np.array([[0, 0], [last_x, 0], [0, last_y], [last_x, last_y]]), invert(matrix))
+    # Bilinear sampling reads the pixel beyond; one more for what rounds to it.
+    limits = np.array([image_size[0] - 1, image_size[1] - 1])
+    first = np.clip(np.floor(corners.min(axis=0)) - 2, 0, limits).astype(int)
+    end = np.clip(np.ceil(corners.max(axis=0)) + 3, first + 1, limits + 1).astype(int)
+    return int(first[0]), int(first[1]), int(end[0]), int(end[1])
+
+
+def moved(matrix: np.ndarray, left: int, top: int) -> np.ndarray:
+    """The (2,3) map of a part of an image that begins at pixel (left, top), from the map of the whole.
+
+    >>> moved(mirror_matrix(10), 2, 0).tolist()
+    [[-1.0, 0.0, 7.0], [0.0, 1.0, 0.0]]
+    """
+    part = np.array(matrix, np.float64)
+    part[:, 2] += part[:, :2] @ (left, top)
+    return part
+
+
 def prepare_for_crops(image: np.ndarray, count: int = 1) -> np.ndarray:
     """An image (H,W,3) as `crop_image` cuts `count` crops from it soonest: with a fourth channel where that pays.
 

@@ -4,8 +4,10 @@ import time
 
 import pytest
 import torch
+from easydict import EasyDict
 
-from heatpose.core.waiting import Pace, Waiting
+from heatpose.core import waiting as module
+from heatpose.core.waiting import Pace, Waiting, advice
 
 
 def slow_loader(batches, seconds):
@@ -29,6 +31,25 @@ def test_the_bound(share, bound):
 
 def test_the_bound_of_what_takes_turns():
     assert [Pace(0, share, in_turn=True).bound for share in (0.3, 0.7)] == ["network", "loader"]
+
+
+PLAIN = EasyDict(COMPUTE={"PRECISION": "fp32"})
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_advice_names_what_is_missing(installed, monkeypatch):
+    monkeypatch.setattr(module, "is_installed", lambda: installed)
+    assert set(advice(PLAIN, torch.device("cpu"))) == (set() if installed else {"loader"})
+
+
+@pytest.mark.parametrize(("capability", "precision", "said"), [
+    ((9, 0), "fp32", {"network"}), ((9, 0), "bf16", set()), ((7, 5), "fp32", set()),
+])  # fmt: skip
+def test_advice_for_a_gpu(capability, precision, said, monkeypatch):
+    monkeypatch.setattr(module, "is_installed", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    cfg = EasyDict(COMPUTE={"PRECISION": precision})
+    assert set(advice(cfg, torch.device("cuda"))) == said
 
 
 class Queue:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from heatpose.dataset.images import ImageFolder, decode_image
+from heatpose.dataset.images import Image, ImageFolder, decode_image
 from heatpose.dataset.records import DataError
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
@@ -82,3 +82,21 @@ def test_missing_files_folders_and_members_are_named(folder):
         archive.write(folder / "a.jpg", "a.jpg")
     with pytest.raises(DataError, match=r"val\.zip@b\.jpg: no such image"):
         ImageFolder(folder, "zip").read("b.jpg")
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_a_part_is_of_the_whole(ending):
+    whole, image = decode_image(encoded(ending), "a"), Image(encoded(ending), "a")
+    assert image.size == (30, 40)
+    for left, top, right, bottom in ((0, 0, 30, 40), (7, 21, 19, 40), (29, 0, 30, 1)):
+        pixels, x, y = image.part((left, top, right, bottom))
+        assert np.array_equal(pixels[top - y : bottom - y, left - x : right - x], whole[top:bottom, left:right])
+
+
+@pytest.mark.parametrize(("marker", "skip", "bad"), [(b"\xff\xc0", 5, bytes(4)), (b"\xff\xc4", 4, b"\xff" * 26)])
+def test_a_broken_jpeg_has_no_parts(marker, skip, bad):
+    data = bytearray(encoded())
+    start = data.find(marker) + skip
+    data[start : start + len(bad)] = bad
+    with pytest.raises(DataError, match="a.jpg: not an image that OpenCV can read"):
+        Image(bytes(data), "a.jpg").part((0, 0, 9, 9))

@@ -13,6 +13,8 @@ from heatpose.utils.geometry import (
     crop_image,
     invert,
     mirror_matrix,
+    moved,
+    seen_box,
     similarity_matrix,
     transform_points,
     udp_matrix,
@@ -79,3 +81,19 @@ def test_a_fourth_channel_changes_no_crop(rgb):
             assert np.array_equal(crop_image(source, matrix, (48, 64), rgb=rgb), expected)
             crop_image(source, matrix, (48, 64), into, rgb)
             assert np.array_equal(into, expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.tuples(st.floats(-60, 160), st.floats(-60, 120)), st.floats(2, 300), st.floats(-180, 180), st.booleans(),
+    st.integers(0, 2**31),
+)  # fmt: skip
+def test_the_seen_box_holds_all_that_a_crop_reads(center, scale, rotation, flip, seed):
+    image = np.random.default_rng(seed).integers(0, 255, (60, 100, 3), dtype=np.uint8)
+    matrix = similarity_matrix(np.array(center), np.array([scale, scale]), rotation, (24, 32))
+    matrix = compose(matrix, mirror_matrix(100)) if flip else matrix
+    left, top, right, bottom = seen_box(matrix, (24, 32), (100, 60))
+    assert 0 <= left < right <= 100 and 0 <= top < bottom <= 60
+    crop = crop_image(image[top:bottom, left:right], moved(matrix, left, top), (24, 32))
+    # Coordinates are rounded in float32, and from another origin a little otherwise.
+    assert np.abs(crop.astype(int) - crop_image(image, matrix, (24, 32))).max() <= 1
