@@ -95,5 +95,6 @@ def test_the_seen_box_holds_all_that_a_crop_reads(center, scale, rotation, flip,
     left, top, right, bottom = seen_box(matrix, (24, 32), (100, 60))
     assert 0 <= left < right <= 100 and 0 <= top < bottom <= 60
     crop = crop_image(image[top:bottom, left:right], moved(matrix, left, top), (24, 32))
-    # Coordinates are rounded in float32, and from another origin a little otherwise.
-    assert np.abs(crop.astype(int) - crop_image(image, matrix, (24, 32))).max() <= 1
+    # From another origin coordinates are rounded a little otherwise: by OpenCV 5 in float32, by OpenCV 4 to 1/32 px.
+    allowed = 1 if int(cv2.__version__.split(".")[0]) >= 5 else 2 * 255 / 32
+    assert np.abs(crop.astype(int) - crop_image(image, matrix, (24, 32))).max() <= allowed
