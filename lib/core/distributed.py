@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -160,14 +160,16 @@ def join() -> World:
 
 
 def end(code: int) -> NoReturn:
-    """Ends one of many processes at once: nothing that goes with the interpreter waits for the other processes.
+    """Ends a process at once: nothing that goes with the interpreter is waited for, other processes included.
 
     Threads of a process group outlive it otherwise, and now and then one of them is found running and aborts.
     """
     for child in multiprocessing.active_children():  # those that load
         child.terminate()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):  # its reader, such as head, has seen enough
+            if stream is not None:
+                stream.flush()
     os._exit(code)
 
 
