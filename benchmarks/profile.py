@@ -36,6 +36,7 @@ from heatpose.core.loss import build_loss
 from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.dataset import build_dataset, joints, training_loader
+from heatpose.dataset.images import Image
 from heatpose.report.observers import Silent
 from heatpose.report.tables import markdown_table
 from heatpose.utils.batch import pixel_statistics, place
@@ -136,7 +137,9 @@ def training(samples: Path, folder: Path, network: Network, device: torch.device
     optimizer = build_optimizer(cfg, model.parameters())
     scheduler = build_scheduler(cfg, optimizer, len(loader))
     functions = {
-        **_loading(dataset, loader, joints.TrainingCrops),
+        "reading JPEGs": (dataset.images, "open"),
+        "decoding JPEGs": (Image, "part"),
+        **_loading(loader, joints.TrainingCrops),
         "normalising": (objective, "images"),
         "targets": (codec, "training_targets"),
         "network forward": (model, "forward"),
@@ -161,7 +164,8 @@ def evaluation(samples: Path, folder: Path, network: Network, device: torch.devi
     codec, model = build_codec(cfg), place(fold_batch_norm(taught(cfg, 0)), device)
     validator = Validator(cfg, codec, device, folder / "output")
     functions = {
-        **_loading(validator.dataset, validator.loader, joints.TestCrops),
+        "reading and decoding JPEGs": (validator.dataset.images, "read"),
+        **_loading(validator.loader, joints.TestCrops),
         "normalising": (predict, "normalise"),
         "network forward": (model, "forward"),
         "flip": (codec, "flip_back"),
@@ -176,9 +180,8 @@ def evaluation(samples: Path, folder: Path, network: Network, device: torch.devi
     return profile(("evaluation", network.title), device, boxes, run, functions)
 
 
-def _loading(dataset: Any, loader: Any, crops: type) -> dict[str, tuple[Any, str]]:
+def _loading(loader: Any, crops: type) -> dict[str, tuple[Any, str]]:
     return {
-        "reading and decoding JPEGs": (dataset.images, "read"),
         "warp": (joints, "crop_image"),
         "augmentation and matrices": (crops, "__getitem__"),
         "joining a batch": (loader, "collate_fn"),

@@ -32,8 +32,9 @@ def cut(heatmap, top, left, tall, wide, zeros, window):
             line[:] = 0
             continue
         source = heatmap[mirrored(y, height)]
-        for column in range(begin, stop):
-            line[column] = source[left + column]
+        part, inside = source[left + begin : left + stop], line[begin:stop]
+        for x in range(len(inside)):
+            inside[x] = part[x]
         for column in range(begin):
             line[column] = 0 if zeros else source[mirrored(left + column, width)]
         for column in range(stop, wide):

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.compiled import loops_take
 from ..utils.constants import constant
 from ..utils.geometry import similarity_matrix
-from ..utils.heatmaps import argmax_2d
+from ..utils.heatmaps import argmax_2d, keypoints_in_loops
+from . import dark_loops
 from .base import Codec, require, require_one_stride
-from .blur import blur, blur_around, gaussian_kernel
+from .blur import blur, blur_around, gaussian_kernel, outwards
 from .rendering import gaussian_maps, reaches_map
 
 FLOOR = 1e-10  # smallest value whose logarithm is taken
@@ -68,6 +70,8 @@ class DarkCodec(Codec):
         """
         self.check_output(output)
         heatmaps = output.float()
+        if loops_take(heatmaps):
+            return keypoints_in_loops(dark_loops.taylor_keypoints, heatmaps, outwards(self.kernel), FLOOR)
         keypoints, scores = argmax_2d(heatmaps)
         last = constant(self.heatmap_size, keypoints) - 2
         inner = ((keypoints > 1) & (keypoints < last)).all(dim=-1)
@@ -80,13 +84,9 @@ class DarkCodec(Codec):
         # Restoring the maximum multiplies by a factor >= 1, which derivatives of the logarithm do not see as long as no
         # value is below the floor; only maps with such a value near their maximum need the maximum of the smoothed map.
         low = inner & (windows < FLOOR).flatten(2).any(dim=2)
-        if heatmaps.device.type == "cpu":
-            if low.any():
-                smoothed_maxima = blur(heatmaps[low].unsqueeze(1), self.kernel, "constant").amax(dim=(1, 2, 3))
-                windows[low] *= (scores[low] / smoothed_maxima)[:, None, None]
-        else:  # to pick maps out, the host would have to wait for their number
-            smoothed_maxima = blur(heatmaps, self.kernel, "constant").amax(dim=(2, 3))
-            windows = torch.where(low[..., None, None], windows * (scores / smoothed_maxima)[..., None, None], windows)
+        # All maps are blurred: to pick some out, the host would have to wait for their number.
+        smoothed_maxima = blur(heatmaps, self.kernel, "constant").amax(dim=(2, 3))
+        windows = torch.where(low[..., None, None], windows * (scores / smoothed_maxima)[..., None, None], windows)
         return windows.clamp(min=FLOOR).log()
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from ..utils import heatmap_loops
-from ..utils.compiled import loops_take, over_maps
+from ..utils.compiled import loops_take
 from ..utils.constants import constant
 from ..utils.geometry import similarity_matrix
-from ..utils.heatmaps import argmax_2d
+from ..utils.heatmaps import argmax_2d, keypoints_in_loops
 from .base import Codec, require, require_one_stride
 from .rendering import gaussian_maps, reaches_map
+
+ABOVE = 1  # heatmap px; maxima in lower columns and rows are not shifted, as in the originals
 
 
 class GaussianCodec(Codec):
@@ -68,8 +70,13 @@ class GaussianCodec(Codec):
         (0, 0) where the maximum, the score, is not above 0.
         """
         self.check_output(output)
-        keypoints, scores = argmax_2d(output.float())
-        return (quarter_shift(output.float(), keypoints) if self.post_process else keypoints), scores
+        heatmaps = output.float()
+        if not self.post_process:
+            return argmax_2d(heatmaps)
+        if loops_take(heatmaps):
+            return keypoints_in_loops(heatmap_loops.maxima, heatmaps, ABOVE)
+        keypoints, scores = argmax_2d(heatmaps)
+        return quarter_shift(heatmaps, keypoints), scores
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         middle = constant(self.heatmap_size, keypoints_heatmap) / 2
@@ -77,21 +84,15 @@ class GaussianCodec(Codec):
         return (keypoints_heatmap - middle) * stride_image + center[:, None]
 
 
-def quarter_shift(heatmaps: Tensor, keypoints: Tensor, above: int = 1) -> Tensor:
+def quarter_shift(heatmaps: Tensor, keypoints: Tensor, above: int = ABOVE) -> Tensor:
     """Keypoints (B,K,2), heatmap px, moved by 0.25 px in x and in y toward the higher of the two neighbours.
 
-    Only where both coordinates of the pixel are above `above` and below size - 1: column and row 1 are left out as in
-    the originals. Equal neighbours do not move.
+    Only where both coordinates of the pixel are above `above` and below size - 1. Equal neighbours do not move.
 
     >>> heatmap = torch.tensor([[0.0] * 6] * 2 + [[0, 0, 1, 2, 0, 0]] + [[0.0] * 6] * 3).view(1, 1, 6, 6)
     >>> quarter_shift(heatmap, torch.tensor([[[3.0, 2.0]]]))
     tensor([[[2.7500, 2.0000]]])
     """
-    if loops_take(heatmaps) and loops_take(keypoints):
-        moved = torch.empty_like(keypoints, memory_format=torch.contiguous_format)
-        flat = [each.reshape(-1, 2).numpy() for each in (keypoints, moved)]
-        over_maps(heatmap_loops.quarter_steps, heatmaps, above, *flat)
-        return moved
     height, width = heatmaps.shape[2:]
     pixels = torch.floor(keypoints + 0.5)
     last = constant((width - 1, height - 1), pixels)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..utils.compiled import in_shares, loops_take, over_maps
-from ..utils.heatmaps import argmax_2d
+from ..utils.compiled import in_shares, loops_take
+from ..utils.heatmaps import argmax_2d, keypoints_in_loops
 from . import udp_loops
 from .aligned import AlignedCodec, DiskCodec
 from .base import require
@@ -26,7 +26,7 @@ from .rendering import gaussian_maps, reaches_map
 
 BLUR_KERNEL = 7  # of heatmaps before the Taylor step
 DISK_KERNEL, OFFSET_KERNEL = 15, 7  # of the channels of `udp_offset`
-FLOOR, CEILING = np.float32(0.001), np.float32(50)  # range of a heatmap whose logarithm is taken
+FLOOR, CEILING = 0.001, 50.0  # range of a heatmap whose logarithm is taken
 
 
 class UdpCodec(AlignedCodec):
@@ -67,16 +67,10 @@ class UdpCodec(AlignedCodec):
         if not self.post_process:
             return argmax_2d(heatmaps)
         if loops_take(heatmaps) and min(self.heatmap_size) >= len(self.kernel):
-            return self._decode_in_loops(heatmaps)
+            kernel = outwards(self.kernel)
+            return keypoints_in_loops(udp_loops.taylor_keypoints, heatmaps, kernel, FLOOR, CEILING)
         keypoints, scores = argmax_2d(heatmaps)
         return keypoints + taylor_step(self._log_windows(heatmaps, keypoints, scores)), scores
-
-    def _decode_in_loops(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-        """`decode` with the Taylor step on a CPU."""
-        keypoints, scores = heatmaps.new_empty(*heatmaps.shape[:2], 2), heatmaps.new_empty(heatmaps.shape[:2])
-        over_maps(udp_loops.taylor_keypoints, heatmaps, outwards(self.kernel), FLOOR, CEILING,
-                  keypoints.view(-1, 2).numpy(), scores.view(-1).numpy())  # fmt: skip
-        return keypoints, scores
 
     def _log_windows(self, heatmaps: Tensor, keypoints: Tensor, scores: Tensor) -> Tensor:
         """Logarithms (B,K,3,3) around the keypoints of the maps, blurred and stretched to the range 0 to score.
@@ -87,7 +81,7 @@ class UdpCodec(AlignedCodec):
         lowest = blurred.amin(dim=(2, 3))
         stretch = scores / (blurred.amax(dim=(2, 3)) - lowest)
         windows = gather_windows(blurred, keypoints, 1, "replicate") - lowest[..., None, None]
-        return (windows * stretch[..., None, None]).clamp(float(FLOOR), float(CEILING)).log()
+        return (windows * stretch[..., None, None]).clamp(FLOOR, CEILING).log()
 
 
 def taylor_step(window: Tensor) -> Tensor:

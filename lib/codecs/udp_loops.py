@@ -12,6 +12,7 @@ import numpy as np
 from ..utils.compiled import compiled, fused
 from ..utils.heatmap_loops import bit_extremes, first_maximum, is_finite
 from .blur_loops import blur_patch, mirrored, room_of, weigh
+from .dark_loops import newton_step
 
 BLOCK = 4  # rows whose common maximum bounds the blurred map
 TALL, WIDE = 3 * BLOCK, 16  # px; what is blurred where the maximum should be
@@ -49,10 +50,7 @@ def taylor_step(f):
     dx, dy = (f[1, 2] - f[1, 0]) / 2, (f[2, 1] - f[0, 1]) / 2
     dxx, dyy = f[1, 2] - 2 * f[1, 1] + f[1, 0], f[2, 1] - 2 * f[1, 1] + f[0, 1]
     dxy = (f[2, 2] + f[0, 0] + 2 * f[1, 1] - (f[1, 2] + f[2, 1] + f[1, 0] + f[0, 1])) / 2
-    determinant = dxx * dyy - dxy * dxy
-    if determinant == 0:
-        return 0.0, 0.0
-    return (dxy * dy - dyy * dx) / determinant, (dxy * dx - dxx * dy) / determinant
+    return newton_step(dx, dy, dxx, dxy, dyy)
 
 
 @compiled

@@ -59,23 +59,17 @@ def first_maximum(values):
 
 
 @compiled
-def maxima(first, end, maps, step, keypoints, scores):
-    """Pixels (N,2), x and y, and values (N,) of the first maxima; (0, 0) where the value is not above 0."""
-    for i in range(first, end):
-        index, scores[i] = first_maximum(maps[i * step].reshape(-1))
-        y, x = divmod(index, maps.shape[2]) if scores[i] > 0 else (0, 0)
-        keypoints[i, 0], keypoints[i, 1] = x, y
+def maxima(first, end, maps, step, above, keypoints, scores):
+    """Keypoints (N,2), x and y, and values (N,) of the first maxima; (0, 0) where the value is not above 0.
 
-
-@compiled
-def quarter_steps(first, end, maps, step, above, keypoints, moved):
-    """`moved` (N,2): keypoints (N,2) and 0.25 px toward the higher neighbours; see gaussian.quarter_shift."""
+    With `above` of 0 and more moved 0.25 px toward the higher neighbours; see gaussian.quarter_shift.
+    """
     height, width = maps.shape[1:]
     for i in range(first, end):
         heatmap = maps[i * step]
-        pixel_x, pixel_y = np.floor(keypoints[i, 0] + 0.5), np.floor(keypoints[i, 1] + 0.5)
-        moved[i] = keypoints[i]
-        if above < pixel_x < width - 1 and above < pixel_y < height - 1:
-            x, y = int(pixel_x), int(pixel_y)
-            moved[i, 0] += 0.25 * np.sign(heatmap[y, x + 1] - heatmap[y, x - 1])
-            moved[i, 1] += 0.25 * np.sign(heatmap[y + 1, x] - heatmap[y - 1, x])
+        index, scores[i] = first_maximum(heatmap.reshape(-1))
+        y, x = divmod(index, width) if scores[i] > 0 else (0, 0)
+        keypoints[i, 0], keypoints[i, 1] = x, y
+        if 0 <= above < x < width - 1 and above < y < height - 1:
+            keypoints[i, 0] += 0.25 * np.sign(heatmap[y, x + 1] - heatmap[y, x - 1])
+            keypoints[i, 1] += 0.25 * np.sign(heatmap[y + 1, x] - heatmap[y - 1, x])

@@ -1,10 +1,22 @@
 """Reading heatmaps."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from . import heatmap_loops
 from .compiled import loops_take, over_maps
+
+NO_SHIFT = -1  # for heatmap_loops.maxima
+
+
+def keypoints_in_loops(loop: Callable, heatmaps: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    """Keypoints (B,K,2) and scores (B,K) that a compiled loop over heatmaps (B,K,h,w) writes; see `over_maps`."""
+    keypoints, scores = heatmaps.new_empty(*heatmaps.shape[:2], 2), heatmaps.new_empty(heatmaps.shape[:2])
+    over_maps(loop, heatmaps, *arguments, keypoints.view(-1, 2).numpy(), scores.view(-1).numpy())
+    return keypoints, scores
 
 
 def argmax_2d(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,9 +36,7 @@ def argmax_2d(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     (tensor([[[3., 2.]]]), tensor([[0.5000]]))
     """
     if loops_take(heatmaps):
-        keypoints, scores = heatmaps.new_empty(*heatmaps.shape[:2], 2), heatmaps.new_empty(heatmaps.shape[:2])
-        over_maps(heatmap_loops.maxima, heatmaps, keypoints.view(-1, 2).numpy(), scores.view(-1).numpy())
-        return keypoints, scores
+        return keypoints_in_loops(heatmap_loops.maxima, heatmaps, NO_SHIFT)
     indices = heatmaps.flatten(2).max(dim=2).indices
     scores = heatmaps.flatten(2).gather(2, indices.unsqueeze(-1)).squeeze(-1)
     return at_pixels(indices, scores, heatmaps.shape[3]), scores
