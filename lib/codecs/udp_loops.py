@@ -15,7 +15,7 @@ from .blur_loops import blur_patch, mirrored, room_of, weigh
 from .dark_loops import newton_step
 
 BLOCK = 4  # rows whose common maximum bounds the blurred map
-TALL, WIDE = 3 * BLOCK, 16  # px; what is blurred where the maximum should be
+TALL, WIDE = 4 * BLOCK, 8  # px; what is blurred where the maximum should be
 MARGIN = 1 + 1e-4  # roundings of bounds
 
 
@@ -28,9 +28,11 @@ def taylor_keypoints(first, end, maps, step, kernel, floor, ceiling, keypoints, 
     window = np.empty((3, 3))
     for i in range(first, end):
         heatmap = maps[i * step]
+        blur_along_y(heatmap, kernel, columns, edge)
+        # After that, not before: sums that the processor has to do anyway, while the map comes from the memory.
         index, score = first_maximum(heatmap.reshape(-1))
         y, x = divmod(index, width) if score > 0 else (0, 0)
-        blur_whole(heatmap, kernel, columns, edge, blurred)
+        blur_along_x(columns, width, kernel, blurred)
         find_extremes(blurred, extremes)
         lowest, span = extremes[0], extremes[1] - extremes[0]
         for row in range(3):
@@ -62,11 +64,10 @@ def find_extremes(values, extremes):
 
 
 @compiled
-def blur_whole(heatmap, kernel, columns, edge, blurred):
-    """Blurs a map, mirrored outside: along y into `columns` (h*w,), then along x into `blurred` (h*w,).
+def blur_along_y(heatmap, kernel, columns, edge):
+    """Blurs a map, mirrored outside, along y into `columns` (h*w,): in long loops over many rows at once.
 
-    Long loops over many rows at once; only the outermost rows and columns are a matter of their own. `edge` is room for
-    three times as many rows as the kernel reaches.
+    Only the outermost rows are a matter of their own. `edge` is room for three times as many as the kernel reaches.
     """
     height, width = heatmap.shape
     reach, size = len(kernel) - 1, height * width
@@ -74,7 +75,13 @@ def blur_whole(heatmap, kernel, columns, edge, blurred):
     for begin in (0, height - reach):
         copy_rows(heatmap, begin - reach, edge)
         weigh(edge, width, kernel, columns[begin * width : (begin + reach) * width])
-    weigh(columns, 1, kernel, blurred[reach : size - reach])
+
+
+@compiled
+def blur_along_x(columns, width, kernel, blurred):
+    """Blurs a map's rows, in `columns` (h*w,), mirrored outside, into `blurred` (h*w,)."""
+    reach = len(kernel) - 1
+    weigh(columns, 1, kernel, blurred[reach : len(columns) - reach])
     weigh_ends(columns, width, kernel, blurred)
 
 
@@ -91,15 +98,17 @@ def copy_rows(heatmap, top, rows):
 @fused
 def weigh_ends(values, width, kernel, sums):
     """What `weigh` gives for the outermost pixels of rows, in `values` (n,), that are mirrored outside."""
-    reach, last = len(kernel) - 1, width - 1
+    reach = len(kernel) - 1
     for start in range(0, len(values), width):
-        line, ends = values[start : start + width], sums[start : start + width]
+        first, last = np.uintp(start), np.uintp(start + width - 1)  # see `weigh`
         for x in range(reach):
-            left, right = line[x] * kernel[0], line[last - x] * kernel[0]
+            here = np.uintp(x)
+            left, right = values[first + here] * kernel[0], values[last - here] * kernel[0]
             for away in range(1, reach + 1):
-                left += (line[abs(x - away)] + line[x + away]) * kernel[away]
-                right += (line[last - abs(x - away)] + line[last - x - away]) * kernel[away]
-            ends[x], ends[last - x] = left, right
+                inner, outer = np.uintp(abs(x - away)), np.uintp(x + away)
+                left += (values[first + inner] + values[first + outer]) * kernel[away]
+                right += (values[last - inner] + values[last - outer]) * kernel[away]
+            sums[first + here], sums[last - here] = left, right
 
 
 @compiled
@@ -119,17 +128,11 @@ def disk_keypoints(first, end, maps, disk_kernel, offset_kernel, radius, keypoin
 
 @compiled
 def room_to_search(height, width, kernel):
-    """Weights and arrays for `highest_of_blurred`."""
-    reach, blocks = len(kernel) - 1, -(-height // BLOCK)
-    weights = np.empty(2 * reach + 1, np.float32)
-    for tap in range(len(weights)):
-        weights[tap] = kernel[abs(tap - reach)]
-    most = most_weights(weights)
-    return (
-        (most, np.empty(blocks, np.int32), np.empty(blocks + len(most), np.float32), np.empty(blocks, np.float32)),
-        (weights, np.empty(width, np.int32), np.empty(width + 2 * reach, np.float32), np.empty(width, np.float32)),
-        np.empty(height * width // 8, np.int32),
-    )  # fmt: skip
+    """Weights of blocks of rows and arrays for `highest_of_blurred`."""
+    reach, blocks, most = len(kernel) - 1, -(-height // BLOCK), most_weights(kernel)
+    rows = np.empty(blocks, np.int32), np.empty(blocks + len(most) - 1, np.float32), np.empty(blocks, np.float32)
+    columns = np.empty(width, np.int32), np.empty(width + 2 * reach, np.float32), np.empty(width, np.float32)
+    return most, rows, columns, np.empty(height * width // 8, np.int32)
 
 
 @compiled
@@ -140,12 +143,14 @@ def highest_of_blurred(heatmap, kernel, search, room):
     reach the value in the most promising place is the map blurred.
     """
     height, width = heatmap.shape
-    (most, rows, padded_rows, row_bounds), (weights, columns, padded_columns, column_bounds), eighth = search
+    most, (rows, padded_rows, row_bounds), (columns, padded_columns, column_bounds), eighth = search
     if not block_maxima(heatmap.reshape(-1), width, rows):
         return highest_in(heatmap, kernel, 0, 0, height, width, room)
     column_maxima(heatmap.reshape(-1).view(np.int32), width, eighth, columns)
-    bound(rows.view(np.float32), height, BLOCK, most, padded_rows, row_bounds)
-    bound(columns.view(np.float32), width, 1, weights, padded_columns, column_bounds)
+    mirror_ends(rows.view(np.float32), height, BLOCK, padded_rows)
+    mirror_ends(columns.view(np.float32), width, 1, padded_columns)
+    weigh_blocks(padded_rows, most, row_bounds)
+    weigh(padded_columns, 1, kernel, column_bounds)
     top, left = max(0, BLOCK * (row_bounds.argmax() - 1)), max(0, column_bounds.argmax() - WIDE // 2)
     bottom, right = min(top + TALL, height), min(left + WIDE, width)
     index, value = highest_in(heatmap, kernel, top, left, bottom, right, room)
@@ -160,15 +165,15 @@ def highest_of_blurred(heatmap, kernel, search, room):
 
 
 @compiled
-def most_weights(weights):
+def most_weights(kernel):
     """The most that each block of rows around a row, its own in the middle, can weigh."""
-    reach = len(weights) // 2
+    reach = len(kernel) - 1
     rim = -(-reach // BLOCK)
     most = np.zeros(2 * rim + 1, np.float32)
     for row in range(BLOCK):
         sums = np.zeros(2 * rim + 1, np.float32)
-        for tap in range(len(weights)):
-            sums[(row - reach + rim * BLOCK + tap) // BLOCK] += weights[tap]
+        for away in range(-reach, reach + 1):
+            sums[(row + away + rim * BLOCK) // BLOCK] += kernel[abs(away)]
         most = np.maximum(most, sums)
     return most
 
@@ -206,10 +211,10 @@ def column_maxima(bits, width, eighth, maxima):
             maxima[x] = row[x] if row[x] > maxima[x] else maxima[x]
 
 
-@fused
-def bound(maxima, length, size, weights, padded, bounds):
-    """The most (n,) that blurring along an axis of `length` px can give, from `maxima` (n,) of `size` px each."""
-    reach, whole = len(weights) // 2, length // size
+@compiled
+def mirror_ends(maxima, length, size, padded):
+    """Copies maxima (n,) of `size` px each, of `length` px, and on both sides those of what is mirrored there."""
+    reach, whole = (len(padded) - len(maxima)) // 2, length // size
     for number in range(whole):
         padded[reach + number] = maxima[number]
     for outside in range(len(maxima) - whole + 2 * reach):
@@ -218,6 +223,11 @@ def bound(maxima, length, size, weights, padded, bounds):
         for pixel in range(size * number, size * (number + 1)):
             most = max(most, maxima[mirrored(pixel, length) // size])
         padded[reach + number] = most
+
+
+@fused
+def weigh_blocks(padded, weights, bounds):
+    """Sums (n,) of products of maxima and weights, from every start."""
     bounds[:] = 0
     for tap in range(len(weights)):
         part, weight = padded[tap:], weights[tap]
