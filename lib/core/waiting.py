@@ -76,7 +76,7 @@ def advice(cfg: Any, device: torch.device) -> dict[str, str]:
     """What to try where the loader or the network is the bound, by its name; nothing where nothing is left to say."""
     found = {}
     if not is_installed():
-        found["loader"] = 'pip install "heatpose[jpeg]" halves the decoding of JPEGs; docs/speed.md has more'
+        found["loader"] = 'pip install -e ".[jpeg]" takes a third off the decoding of JPEGs; docs/speed.md has more'
     fast_in_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     if fast_in_bf16 and cfg.COMPUTE.PRECISION == "fp32":
         found["network"] = "COMPUTE.PRECISION bf16 is faster on this GPU; docs/speed.md says what it changes"

@@ -1,10 +1,11 @@
-"""Parts of JPEGs: a crop needs a quarter of its image, and a decoder that is told so takes half the time.
+"""Parts of JPEGs: a crop needs a quarter of its image, and a decoder that is told so takes two thirds of the time.
 
-OpenCV cannot; nvImageCodec (`pip install "heatpose[jpeg]"`) can, on the CPU, with the same pixels to the last bit: both
+OpenCV cannot; nvImageCodec (`pip install -e ".[jpeg]"`) can, on the CPU, with the same pixels to the last bit: both
 use libjpeg-turbo. Without it, and for what it does not take, images are decoded whole.
 """
 
 import importlib.util
+import logging
 import os
 import tempfile
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 MODULE = "nvidia.nvimgcodec"
+logger = logging.getLogger(__name__)
 _EXTENSIONS = "NVIMGCODEC_EXTENSIONS_PATH"
 
 
@@ -61,7 +63,7 @@ def _found() -> Path | None:
 
 @lru_cache(maxsize=1)
 def _codec() -> Any:
-    """The module, or None where it is not installed.
+    """The module, or None where it is not installed or, after a warning, cannot be loaded.
 
     As it is imported it loads a library for every format, and says on the console that those for GPUs are missing. It
     is shown the one for JPEGs on CPUs alone.
@@ -76,7 +78,8 @@ def _codec() -> Any:
         os.environ[_EXTENSIONS] = folder
         try:
             return importlib.import_module(MODULE)
-        except (ImportError, OSError):
+        except ImportError as error:
+            logger.warning("%s cannot be loaded (%s): JPEGs are decoded whole; install it anew", MODULE, error)
             return None
         finally:
             os.environ.pop(_EXTENSIONS)

@@ -10,7 +10,7 @@ import pytest
 from heatpose.utils import jpeg_parts
 from heatpose.utils.jpeg_parts import is_installed, open_jpeg
 
-needs_decoder = pytest.mark.skipif(not is_installed(), reason='nvImageCodec is missing: pip install "heatpose[jpeg]"')
+needs_decoder = pytest.mark.skipif(not is_installed(), reason='nvImageCodec is missing: pip install -e ".[jpeg]"')
 
 
 def picture(height=90, width=130, channels=3):
@@ -53,6 +53,20 @@ def test_without_the_package_nothing_is_opened(monkeypatch):
     jpeg_parts._codec.cache_clear()
     try:
         assert open_jpeg(encoded(picture())) is None and not is_installed()
+    finally:
+        jpeg_parts._codec.cache_clear()
+
+
+@needs_decoder
+def test_a_package_that_cannot_be_loaded_is_told(monkeypatch, caplog):
+    def refuse(name):
+        raise ImportError("libtoo_old.so")
+
+    monkeypatch.setattr(jpeg_parts.importlib, "import_module", refuse)
+    jpeg_parts._codec.cache_clear()
+    try:
+        assert open_jpeg(encoded(picture())) is None
+        assert "cannot be loaded (libtoo_old.so): JPEGs are decoded whole" in caplog.text
     finally:
         jpeg_parts._codec.cache_clear()
 
