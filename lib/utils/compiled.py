@@ -1,12 +1,12 @@
 """Loops compiled for the CPU by Numba, where calls of array functions would read the memory too often.
 
 GPUs get the same numbers from array functions: whoever has a compiled loop has both, and `on_cpu` says which to take.
-A loop is compiled anew when its own file has changed. After a change to what it calls in another file, delete
-`__pycache__`.
 """
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from numba import njit
 from torch import Tensor
 
 SHARE = 256  # heatmaps that are worth a thread
+_FILES = sorted(Path(__file__).parents[1].rglob("*_loops.py"))
+_STAMP = hashlib.sha256(b"".join(file.read_bytes() for file in _FILES)).hexdigest()
 
 
 def compiled(function: Callable) -> Callable:
@@ -29,9 +31,12 @@ def fused(function: Callable) -> Callable:
 def _compiled(function: Callable, **options: Any) -> Callable:
     options |= {"nogil": True, "error_model": "numpy"}  # a division by zero is no error
     try:
-        return njit(cache=True, **options)(function)
+        loop = njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor the user's cache can be written
         return njit(**options)(function)
+    # Numba takes what is on the disk until the loop's own file changes. It also holds what the loop calls in others.
+    loop._cache._cache_file._source_stamp = _STAMP
+    return loop
 
 
 def on_cpu(*tensors: Tensor) -> bool:
