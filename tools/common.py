@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Idle OpenMP threads spin a little and then sleep. Without a limit, on a CPU with few cores, they starve the loading
 # processes and one another; without spinning, small networks train at half the speed. Read when torch is loaded.
@@ -68,8 +68,7 @@ def run(main: Callable[[], None]) -> None:
     """Calls `main`; a user's mistake (ValueError) ends in one line and exit code 2, a failed training in 1.
 
     HEATPOSE_TRACEBACK=1 shows where it came from. An error in one of many processes is told once and ends it at once,
-    whatever the others are waiting for; the launcher then ends those. A process of its own leaves as quickly: taking
-    down PyTorch's libraries takes half a second and 100 MiB, and nothing is left for it to do.
+    whatever the others are waiting for; the launcher then ends those.
     """
     world, code = join(), 0
     try:
@@ -85,7 +84,13 @@ def run(main: Callable[[], None]) -> None:
         if world.is_first_to_fail():
             traceback.print_exc()
     if world.size == 1:
-        atexit._run_exitfuncs()
+        leave(code)
+    end(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends a process of its own without taking down PyTorch's libraries: half a second and 100 MiB for nothing."""
+    atexit._run_exitfuncs()
     end(code)
 
 
