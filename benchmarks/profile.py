@@ -2,6 +2,7 @@
 
 python -m benchmarks.profile                     one thread of the CPU and, where there is CUDA, the GPU
 python -m benchmarks.profile --device cpu --write       also benchmarks/profile.md and benchmarks/profile.json
+python -m benchmarks.profile --device cuda --write      also benchmarks/profile_cuda.md and .json
 
 A part is a function that is timed from call to return, less the parts within it; on CUDA the device is waited for at
 both ends, so that a part has its own work and no other's. "the rest" is what no part has.
@@ -28,6 +29,7 @@ from unittest import mock
 
 import cv2
 import torch
+from torch.utils.data import dataloader
 
 from heatpose.codecs import build_codec
 from heatpose.core import evaluate, predict, train
@@ -40,18 +42,23 @@ from heatpose.dataset.images import Image
 from heatpose.report.observers import Silent
 from heatpose.report.tables import markdown_table
 from heatpose.utils.batch import pixel_statistics, place
+from heatpose.utils.precision import precision_of
 
 from .speed import report
 from .speed.copies import repeat_sample
-from .speed.networks import SMALL, W32, Network, configure, taught
+from .speed.gpu import CARD
+from .speed.networks import ON_CPU, SMALL, W32, Network, Setting, configure, taught
 from .speed.whole import Validator
 
 HERE = Path(__file__).resolve().parent
 NETWORK = ("network forward", "network and loss backward", "optimizer")
+WAITING = {"waiting for the loading processes": (dataloader._BaseDataLoaderIter, "__next__")}
+WORKERS = 8
 HEAD = """# Where the time goes
 
-By part of the work, loading in the main process (WORKERS 0), made by `python -m benchmarks.profile --write`; a part is
-timed without the parts within it. Milliseconds are those of one person, or of one detected box with the flip test.
+By part of the work, made by `python -m benchmarks.profile --write`; a part is timed without the parts within it.
+Milliseconds are those of one person, or of one detected box with the flip test. On a CPU the main process loads
+(WORKERS 0); on a GPU loading processes do, and a part has what the device does for it.
 
 """
 
@@ -126,20 +133,20 @@ def profile(
     return Profile(*titles, report.device_name(device), samples, seconds, ordered)
 
 
-def training(samples: Path, folder: Path, network: Network, device: torch.device) -> Profile:
+def training(samples: Path, folder: Path, network: Network, setting: Setting) -> Profile:
     """An epoch of training, from reading the images to the optimizer."""
+    device = setting.device
     root = repeat_sample(samples, folder, network.people_copies)
-    cfg = configure(network, root, folder)
+    cfg = configure(network, root, folder, *setting.own_keys)
     dataset: Any = build_dataset(cfg, "train")
-    loader: Any = training_loader(dataset, network.batch, True, 0, cfg.SEED, device.type == "cuda")
-    codec, model = build_codec(cfg), place(taught(cfg, 0), device)
-    objective = Supervised(codec, build_loss(cfg), device, pixel_statistics(cfg))
+    loader: Any = training_loader(dataset, network.batch, True, cfg.WORKERS, cfg.SEED, device.type == "cuda")
+    codec, model = build_codec(cfg), setting.compiled(place(taught(cfg, 0), device))
+    objective = Supervised(codec, build_loss(cfg), device, pixel_statistics(cfg), precision=precision_of(cfg))
     optimizer = build_optimizer(cfg, model.parameters())
     scheduler = build_scheduler(cfg, optimizer, len(loader))
+    reading = {"reading JPEGs": (dataset.images, "open"), "decoding JPEGs": (Image, "part")}
     functions = {
-        "reading JPEGs": (dataset.images, "open"),
-        "decoding JPEGs": (Image, "part"),
-        **_loading(loader, joints.TrainingCrops),
+        **(WAITING if cfg.WORKERS else {**reading, **_loading(loader, joints.TrainingCrops)}),
         "normalising": (objective, "images"),
         "targets": (codec, "training_targets"),
         "network forward": (model, "forward"),
@@ -157,15 +164,16 @@ def training(samples: Path, folder: Path, network: Network, device: torch.device
     return profile(("training step", network.title), device, len(dataset), run, functions)
 
 
-def evaluation(samples: Path, folder: Path, network: Network, device: torch.device) -> Profile:
+def evaluation(samples: Path, folder: Path, network: Network, setting: Setting) -> Profile:
     """The test of tools/test.py, from reading the images to COCO's numbers."""
+    device = setting.device
     root = repeat_sample(samples, folder, network.copies, network.images)
-    cfg = configure(network, root, folder)
-    codec, model = build_codec(cfg), place(fold_batch_norm(taught(cfg, 0)), device)
+    cfg = configure(network, root, folder, *setting.own_keys)
+    codec, model = build_codec(cfg), setting.compiled(place(fold_batch_norm(taught(cfg, 0)), device))
     validator = Validator(cfg, codec, device, folder / "output")
+    reading = {"reading and decoding JPEGs": (validator.dataset.images, "read")}
     functions = {
-        "reading and decoding JPEGs": (validator.dataset.images, "read"),
-        **_loading(validator.loader, joints.TestCrops),
+        **(WAITING if cfg.WORKERS else {**reading, **_loading(validator.loader, joints.TestCrops)}),
         "normalising": (predict, "normalise"),
         "network forward": (model, "forward"),
         "flip": (codec, "flip_back"),
@@ -207,13 +215,12 @@ def section(found: Profile) -> str:
     )
 
 
-def profiles(samples: Path, chosen: Sequence[Network], devices: Sequence[torch.device]) -> Iterator[Profile]:
-    """Both works with every network on every device."""
-    for device in devices:
-        for network in chosen:
-            for work in (training, evaluation):
-                with tempfile.TemporaryDirectory() as folder:
-                    yield work(samples, Path(folder), network, device)
+def profiles(samples: Path, chosen: Sequence[Network], setting: Setting) -> Iterator[Profile]:
+    """Both works with every network."""
+    for network in chosen:
+        for work in (training, evaluation):
+            with tempfile.TemporaryDirectory() as folder:
+                yield work(samples, Path(folder), network, setting)
 
 
 def main() -> int:
@@ -231,13 +238,21 @@ def main() -> int:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     found = []
-    for each in profiles(options.samples, (SMALL, W32), [torch.device(name) for name in names]):
-        found.append(each)
-        print(section(each), flush=True)
+    on_card = Setting(torch.device("cuda"), WORKERS, "bf16", "cudagraphs")  # as docs/speed.md advises
+    for name in names:
+        torch.backends.cudnn.benchmark = name == "cuda"
+        chosen, setting = ((CARD,), on_card) if name == "cuda" else ((SMALL, W32), ON_CPU)
+        for each in profiles(options.samples, chosen, setting):
+            found.append(each)
+            print(section(each), flush=True)
     if options.write:
-        content = {**report.surroundings(load), "profiles": [dataclasses.asdict(each) for each in found]}
-        (HERE / "profile.json").write_text(json.dumps(content, indent=1) + "\n")
-        (HERE / "profile.md").write_text(text(found, report.about(content)))
+        content = {
+            **report.surroundings(load, torch.device(names[-1])),
+            "profiles": [dataclasses.asdict(each) for each in found],
+        }
+        page = HERE / ("profile.md" if "cpu" in names else "profile_cuda.md")
+        page.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+        page.write_text(text(found, report.about(content)))
     return 0
 
 

@@ -76,5 +76,10 @@ def require_divisible(cfg: Any, world: World) -> None:
             f"COMPUTE.COMPILE reduce-overhead, CUDA graphs, is for one process, this is one of {world.size}; set it to "
             "default"
         )
+    if cfg.COMPUTE.COMPILE == "cudagraphs" and cfg.TRAIN.SYNC_BN:
+        raise ValueError(
+            "COMPUTE.COMPILE is cudagraphs with TRAIN.SYNC_BN, whose exchange between processes is not recorded; set "
+            "one of them to none or False"
+        )
     if cfg.TRAIN.SYNC_BN and not torch.cuda.is_available():
         raise ValueError("TRAIN.SYNC_BN is True, but PyTorch has it for CUDA devices only; set it to False")

@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1), help="cuda: loading processes")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16", help="cuda: of heatpose's network")
-    parser.add_argument("--compile", default="none", help="cuda: torch.compile's mode for heatpose's network")
+    parser.add_argument("--compile", default="cudagraphs", help="cuda: COMPUTE.COMPILE of heatpose's network")
     return parser.parse_args()
 
 

@@ -23,7 +23,7 @@ from .networks import W32, Network, Setting
 
 TRAINING_TARGET, TEST_TARGET = 3, 5
 CARD = replace(
-    W32, images=0, copies=11, people_copies=64, batch=32, lessons=200, target=TEST_TARGET,
+    W32, images=0, copies=11, people_copies=128, batch=32, lessons=400, target=TEST_TARGET,
     training_target=TRAINING_TARGET, runs_share=0.5,
 )  # fmt: skip
 

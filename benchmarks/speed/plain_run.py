@@ -36,10 +36,20 @@ class Boxes(Dataset):
             raise ValueError(f"MODEL.CODEC is {codec.name}: the plain test is written for gaussian; set it to that")
         root = Path(data_path(cfg, cfg.DATASET.ROOT))
         self.codec, self.color_rgb = codec, cfg.DATASET.COLOR_RGB
+        self._loader: DataLoader | None = None
         self.folder = root / "images" / cfg.DATASET.TEST_SET
         self.truth = plain_scores.open_truth(root / f"annotations/person_keypoints_{cfg.DATASET.TEST_SET}.json")
         width, height = codec.input_size
         self.people = plain_scores.load_detections(Path(data_path(cfg, cfg.TEST.COCO_BBOX_FILE)), width / height)
+
+    def loader(self, cfg: Any, device: torch.device) -> DataLoader:
+        """Batches, by processes that live as long as this, as heatpose's do."""
+        if self._loader is None:
+            self._loader = DataLoader(
+                self, cfg.TEST.BATCH_SIZE_PER_GPU, num_workers=cfg.WORKERS, pin_memory=device.type == "cuda",
+                persistent_workers=cfg.WORKERS > 0,
+            )  # fmt: skip
+        return self._loader
 
     def __len__(self) -> int:
         return len(self.people)
@@ -62,11 +72,9 @@ class Boxes(Dataset):
 def test(cfg: Any, codec: Codec, model: nn.Module, boxes: Boxes, results: Path, device: torch.device) -> list[float]:
     """COCO's ten numbers; writes the results file."""
     model.eval()
-    pinned = device.type == "cuda"
-    loader = DataLoader(boxes, cfg.TEST.BATCH_SIZE_PER_GPU, False, num_workers=cfg.WORKERS, pin_memory=pinned)
     found, losses, hits = np.zeros((len(boxes), codec.num_joints, 3), np.float32), Mean(), Mean()
     done = 0
-    for images, target, weight, box in loader:
+    for images, target, weight, box in boxes.loader(cfg, device):
         output = flip_tested(model, images.to(device), codec) if cfg.TEST.FLIP_TEST else model(images.to(device))
         target, weight = target.to(device, non_blocking=True), weight.to(device, non_blocking=True)
         losses.add(joints_mse(output, target, weight).item(), len(images))

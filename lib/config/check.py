@@ -28,7 +28,7 @@ CHOICES = {
     "TRAIN.LR_SCHEDULE": ("step", "linear"),
     "LOSS.REDUCTION": ("mean", "sum"),
     "COMPUTE.PRECISION": ("fp32", "bf16"),
-    "COMPUTE.COMPILE": ("none", "default", "reduce-overhead", "max-autotune"),
+    "COMPUTE.COMPILE": ("none", "cudagraphs", "default", "reduce-overhead", "max-autotune"),
     "TEST.NMS": ("oks", "box"),
     "TEST.RESCORE": ("box_times_keypoints", "keypoints"),
     "MODEL.TARGET_TYPE": ("gaussian", "offset"),

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     },
     "COMPUTE": {  # see docs/speed.md
         "PRECISION": "fp32",  # of networks, in training and scoring: fp32, or bf16 (mixed); the rest is float32
-        "COMPILE": "none",  # torch.compile's mode: none, default, reduce-overhead (CUDA graphs), max-autotune
+        "COMPILE": "none",  # cudagraphs, or torch.compile's mode: default, reduce-overhead (CUDA graphs), max-autotune
     },
     "DATASET": {
         "DATASET": "coco",  # format of the data set: coco, mpii, toy, toy_animals, tigdog, synthetic_animals

@@ -1,7 +1,9 @@
-"""Networks compiled by torch.compile."""
+"""Networks compiled by torch.compile, or recorded as CUDA graphs."""
 
 import torch
 from torch import Tensor, nn
+
+from .graphs import record
 
 # By its own name this mode records CUDA graphs, too, which only reduce-overhead is to do here.
 MODES = {"max-autotune": "max-autotune-no-cudagraphs"}
@@ -9,6 +11,8 @@ MODES = {"max-autotune": "max-autotune-no-cudagraphs"}
 
 def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> None:
     """Lets torch.compile's `mode` compile networks where they stand, at their next call; "none" leaves them.
+
+    "cudagraphs" compiles nothing: it records the networks' own kernels, see core/graphs.py.
 
     Names of weights stay as they are, and so do files. DistributedDataParallel comes around a compiled network and
     BatchNorm is converted before: a compiled network is what it was when it was first called.
@@ -18,8 +22,12 @@ def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> N
     """
     if mode == "none":
         return
-    if mode == "reduce-overhead" and device.type != "cuda":
-        raise ValueError("COMPUTE.COMPILE is reduce-overhead, CUDA graphs, but there is no CUDA device; take default")
+    if mode in ("cudagraphs", "reduce-overhead") and device.type != "cuda":
+        raise ValueError(f"COMPUTE.COMPILE is {mode}, CUDA graphs, but there is no CUDA device; take default")
+    if mode == "cudagraphs":
+        for network in dict.fromkeys(networks):  # once each
+            record(network)
+        return
     try:
         torch.compile(_trial)(torch.zeros(8, device=device))
     except Exception as error:

@@ -75,11 +75,20 @@ def heatmaps(
     precision: Precision = FP32,
 ) -> Tensor:
     """(B, C, h, w) float32 output for normalised images (B, 3, H, W); with `flip_pairs` the mean of both ways round."""
-    output = _maps(precision.run(model, images))
     if flip_pairs is None:
-        return output
-    mirrored = _maps(precision.run(model, images.flip(3)))
+        return _maps(precision.run(model, images))
+    output, mirrored = _both_ways(model, images, precision)
     return (output + codec.flip_back(mirrored, flip_pairs)) * 0.5
+
+
+def _both_ways(model: nn.Module, images: Tensor, precision: Precision) -> Sequence[Tensor]:
+    """Final heatmaps of images and of mirrored ones.
+
+    A GPU takes both in one pass, for half the launches; on a CPU they would only leave its caches.
+    """
+    if images.is_cuda:
+        return _maps(precision.run(model, torch.cat([images, images.flip(3)]))).chunk(2)
+    return [_maps(precision.run(model, each)) for each in (images, images.flip(3))]
 
 
 def _maps(output: Any) -> Tensor:

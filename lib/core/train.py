@@ -50,10 +50,10 @@ def train_one_epoch(
     for number, batch in enumerate(waiting.over(loader), start=1):
         step, is_whole = -(-number // accumulate), number % accumulate == 0 or number == batches
         weight = _weight(loader, number, accumulate, world)
+        if number % accumulate == 1 % accumulate:  # the first of a step
+            optimizer.zero_grad(set_to_none=True)
         with world.gradients(model, joined=is_whole):
             taken = objective.step(model, batch)
-            if number % accumulate == 1 % accumulate:  # the first of a step
-                optimizer.zero_grad(set_to_none=True)
             (taken.loss * weight).backward()
         if weight:
             meter.add(taken.loss, heatmap_accuracy(*objective.maps(taken)), len(batch["crop"]), taken.figures)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from ..utils.streams import side_by_side
 from .layers import BasicBlock, Bottleneck, conv3x3, final_conv, residual_blocks
 from .registry import MODELS
 
@@ -75,8 +76,9 @@ class ExchangeModule(nn.Module):
         self.relu = nn.ReLU()  # not in place: with one branch its input is what the branch gave
 
     def forward(self, branches: list[Tensor]) -> list[Tensor]:
-        branches = [blocks(x) for blocks, x in zip(self.branches, branches, strict=True)]
-        return [self._fuse(layers, branches) for layers in self.fuse_layers]
+        branches = side_by_side([*self.branches], branches)
+        fusions = [functools.partial(self._fuse, layers) for layers in self.fuse_layers]
+        return side_by_side(fusions, [branches] * len(fusions))
 
     def _fuse(self, layers: Any, branches: list[Tensor]) -> Tensor:
         paths = (layer(x) for layer, x in zip(layers, branches, strict=True))

@@ -40,13 +40,21 @@ def test_a_part_that_does_not_exist_is_an_error():
         pass
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-def test_every_part_of_a_step_and_of_an_evaluation_is_met(samples, device):
-    found = list(profile.profiles(samples, [TINY], [torch.device(device)]))
+SETTINGS = [
+    networks.ON_CPU,
+    networks.Setting(workers=1),
+    pytest.param(networks.Setting(torch.device("cuda"), 1, "bf16", "cudagraphs"), marks=pytest.mark.cuda),
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=["cpu", "processes", "cuda"])
+def test_every_part_of_a_step_and_of_an_evaluation_is_met(samples, setting):
+    found = list(profile.profiles(samples, [TINY], setting))
     assert [each.work for each in found] == ["training step", "evaluation"]
     for each in found:
         assert each.seconds == pytest.approx(sum(each.parts.values()))
-        assert len(each.parts) >= 12 and all(spent > 0 for spent in each.parts.values())
+        assert len(each.parts) >= (9 if setting.workers else 12) and all(spent > 0 for spent in each.parts.values())
+        assert ("waiting for the loading processes" in each.parts) == (setting.workers > 0)
     content = json.loads(json.dumps(report.surroundings()))
     page = profile.text(found, report.about(content))
     assert page.count("The three largest: ") == 2 and "| network and loss backward" in page

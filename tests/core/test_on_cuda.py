@@ -168,7 +168,7 @@ def test_a_run_goes_on_from_a_checkpoint_of_a_cpu(build, optimizer, tmp_path):
         assert made.param_groups[0]["fused"] is (True if device == "cuda" else None)
 
 
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("mode", ["cudagraphs", "default", "reduce-overhead"])
 def test_a_compiled_network_trains_and_predicts_as_before(build, mode):
     _, codec, plain, labelled = build("gaussian")
     model, precision = copy.deepcopy(plain), Precision(graphs=mode == "reduce-overhead")

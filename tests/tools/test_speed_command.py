@@ -53,7 +53,7 @@ def test_a_training_with_everything_is_resumed_and_scored(call):
     ("pairs", "line"),
     [
         (("COMPUTE.PRECISION", "fp16"), "COMPUTE.PRECISION is 'fp16'; choose one of fp32, bf16"),
-        (("COMPUTE.COMPILE", "fast"), "COMPUTE.COMPILE is 'fast'; choose one of none, default"),
+        (("COMPUTE.COMPILE", "fast"), "COMPUTE.COMPILE is 'fast'; choose one of none, cudagraphs"),
         (("COMPUTE.COMPILE", "reduce-overhead", "TRAIN.ACCUMULATE", "2"), "set COMPUTE.COMPILE to default"),
         (("TRAIN.ACCUMULATE", "0"), "TRAIN.ACCUMULATE is 0; it must be above 0"),
         (("TRAIN.EMA", "1"), "TRAIN.EMA is 1"),
