@@ -33,7 +33,6 @@ from torch.utils.data import dataloader
 
 from heatpose.codecs import build_codec
 from heatpose.core import evaluate, predict, train
-from heatpose.core.folding import fold_batch_norm
 from heatpose.core.loss import build_loss
 from heatpose.core.objective import Supervised
 from heatpose.core.optim import build_optimizer, build_scheduler
@@ -48,7 +47,7 @@ from .speed import report
 from .speed.copies import repeat_sample
 from .speed.gpu import CARD
 from .speed.networks import ON_CPU, SMALL, W32, Network, Setting, configure, taught
-from .speed.whole import Validator
+from .speed.whole import Validator, ready_to_score
 
 HERE = Path(__file__).resolve().parent
 NETWORK = ("network forward", "network and loss backward", "optimizer")
@@ -169,7 +168,7 @@ def evaluation(samples: Path, folder: Path, network: Network, setting: Setting) 
     device = setting.device
     root = repeat_sample(samples, folder, network.copies, network.images)
     cfg = configure(network, root, folder, *setting.own_keys)
-    codec, model = build_codec(cfg), setting.compiled(place(fold_batch_norm(taught(cfg, 0)), device))
+    codec, model = build_codec(cfg), setting.compiled(place(ready_to_score(cfg, taught(cfg, 0)), device))
     validator = Validator(cfg, codec, device, folder / "output")
     reading = {"reading and decoding JPEGs": (validator.dataset.images, "read")}
     functions = {

@@ -14,6 +14,7 @@ from common import (
     network_name,
     parse_arguments,
     prepare_device,
+    ready_to_score,
     report_scores,
     run,
 )
@@ -24,7 +25,6 @@ from heatpose.codecs import build_codec
 from heatpose.config import data_path, dump_config
 from heatpose.core.compiling import compile_networks
 from heatpose.core.distributed import join
-from heatpose.core.folding import fold_batch_norm
 from heatpose.core.weights import load_weights
 from heatpose.models import build_model
 from heatpose.report.run import file_name, run_folders, save_config
@@ -51,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if content.get("codec", codec.name) != codec.name:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    if not cfg.ADAPT.METHOD:  # whose modules keep what they have seen, which a folded copy does not
-        model = fold_batch_norm(model)
+    model = ready_to_score(cfg, model)
     place(model, device)
     compile_networks(cfg.COMPUTE.COMPILE, device, model)
     logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{parameters:,}", weights)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from heatpose.codecs import build_codec
-from heatpose.core.folding import fold_batch_norm
 from heatpose.core.optim import build_optimizer, build_scheduler
 from heatpose.core.train import train_one_epoch
 from heatpose.dataset import build_dataset, training_loader
@@ -31,7 +30,7 @@ DIFFERENT = 192  # crops of the network's work alone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-from common import Validator  # noqa: E402
+from common import Validator, ready_to_score  # noqa: E402
 from train import build_objective  # noqa: E402
 
 
@@ -48,7 +47,7 @@ def _test(samples: Path, folder: Path, network: Network, setting: Setting) -> Pa
     cfg, own_cfg = (configure(network, root, folder, *keys) for keys in (setting.keys, setting.own_keys))
     lessons = configure(network, repeat_sample(samples, folder / "once", 1), folder)
     as_built = taught(lessons, network.lessons, device)
-    own = setting.compiled(place(fold_batch_norm(as_built), device))
+    own = setting.compiled(place(ready_to_score(own_cfg, copy.deepcopy(as_built)), device))
     boxes = plain_run.Boxes(cfg, build_codec(cfg))
     validator = Validator(own_cfg, build_codec(cfg), device, folder / "output")
     inputs = _inputs([validator.dataset[number]["crop"] for number in range(len(validator.dataset))], cfg, device)

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..metrics import heatmap_accuracy
-from ..utils.batch import IMAGENET, PixelStatistics, final_output, normalise
+from ..utils.batch import IMAGENET, PixelStatistics, final_output, full_batches, normalise
 from ..utils.precision import FP32, Precision, untimed
 from .distributed import ALONE, World
 
 logger = logging.getLogger(__name__)
 
-# Called after every batch with the batch as loaded, the heatmaps (B, C, h, w), the keypoints in heatmap px (B, K, 2)
-# and their scores (B, K).
+# Called after every batch with the batch, its crops on the device, the heatmaps (B, C, h, w), the keypoints in heatmap
+# px (B, K, 2) and their scores (B, K).
 BatchObserver = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], None]
 
 
@@ -41,7 +41,7 @@ def predict(
 
     Args:
         center, scale: (N, 2) boxes of all records, image px; the loader's batches name theirs in "index".
-        batch_size: most crops the network is given at once; an image with more is cut into pieces.
+        batch_size: crops the network is given at once, whatever batches the loader's images make.
         flip_pairs: average with the prediction on the mirrored crop (flip test); None for no flip test.
         world: the processes whose loaders have a share of the records each.
         precision: of the network; the flip's mean and what follows are float32.
@@ -50,17 +50,15 @@ def predict(
     boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
     found: list[Tensor] = []
     indices: list[Tensor] = []
-    for whole in loader:
-        for start in range(0, len(whole["index"]), batch_size):
-            batch = {key: value[start : start + batch_size] for key, value in whole.items()}
-            output = heatmaps(model, normalise(batch["crop"], device, pixels), codec, flip_pairs, precision)
-            keypoints, scores = codec.decode(output)
-            box = boxes[batch["index"].to(device, non_blocking=True)]
-            keypoints_image = codec.to_image(keypoints, box[:, :2], box[:, 2:])
-            found.append(torch.cat([keypoints_image, scores[..., None]], dim=2).float())
-            indices.append(batch["index"])
-            if observer is not None:
-                observer(batch, output, keypoints, scores)
+    for batch in full_batches(loader, batch_size, device):
+        output = heatmaps(model, normalise(batch["crop"], device, pixels), codec, flip_pairs, precision)
+        keypoints, scores = codec.decode(output)
+        box = boxes[batch["index"].to(device, non_blocking=True)]
+        keypoints_image = codec.to_image(keypoints, box[:, :2], box[:, 2:])
+        found.append(torch.cat([keypoints_image, scores[..., None]], dim=2).float())
+        indices.append(batch["index"])
+        if observer is not None:
+            observer(batch, output, keypoints, scores)
     if not found and world.size > 1:  # fewer batches than processes
         found, indices = [torch.zeros(0, 0, 3)], [torch.zeros(0, dtype=torch.int64)]
     result = world.assemble(torch.cat(found).cpu(), torch.cat(indices), len(center))

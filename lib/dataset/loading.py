@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
+from ..utils.batch import TOGETHER
 from .joints import TestCrops, TrainingCrops, join_images
 
 
@@ -69,6 +70,11 @@ def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
         groups[-1].append(position)
         filled += size
     return groups
+
+
+def share(batches: Sequence[Any], rank: int, processes: int) -> list[Any]:
+    """What process `rank` predicts of all batches: every so many-th group of TOGETHER; see utils.batch.full_batches."""
+    return [batch for number, batch in enumerate(batches) if number // TOGETHER % processes == rank]
 
 
 def _begin_loading(worker: int) -> None:
@@ -143,14 +149,12 @@ def test_loader(
 ) -> DataLoader:
     """Batches of whole images with about `batch_size` crops; an image with more makes a larger batch.
 
-    Processes that are not `persistent` end with each pass: for a loader that is seldom used. With `shard` (rank,
-    processes) every so many-th batch: a batch is the same in any number of processes, and so are, to the bit, the
-    heatmaps of its crops.
+    Processes that are not `persistent` end with each pass: for a loader that is seldom used. `shard` is (rank,
+    processes).
     """
-    rank, processes = shard
     return DataLoader(
         dataset.without_truth(),
-        batch_sampler=pack(dataset.sizes, batch_size)[rank::processes],
+        batch_sampler=share(pack(dataset.sizes, batch_size), *shard),
         num_workers=workers,
         pin_memory=pin_memory,
         collate_fn=join_images,

@@ -1,5 +1,6 @@
 """Crops as the loaders give them -> images as the networks take them, and what a training step comes to."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from .compiled import compiled, in_shares, on_cpu
 from .constants import constant
 
 ROWS = 4096  # of pixels that are worth a thread
+TOGETHER = 8  # of a test loader's batches whose crops may share a batch of the network; see `full_batches`
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,29 @@ def _normalise_rows(first: int, end: int, crops: Any, images: Any, mean: Any, st
         crop, image = crops[i], images[i]
         for place in range(len(crop)):
             image[place] = (np.float32(crop[place]) / full - mean[place]) / std[place]
+
+
+def full_batches(loaded: Iterable[dict[str, Tensor]], size: int, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """Batches of `size` crops, made of batches of whole images; the crops, `crop`, on `device`.
+
+    Only TOGETHER batches following one another are joined and cut anew, and a smaller batch ends them. Processes share
+    the work by as many (see dataset.loading), so that a batch, and with it every bit of its heatmaps, is the same in
+    any number of processes.
+    """
+    kept: list[dict[str, Tensor]] = []
+    for number, batch in enumerate(loaded, start=1):
+        pieces = _cut([*kept, {**batch, "crop": batch["crop"].to(device, non_blocking=True)}], size)
+        is_open = bool(pieces) and len(pieces[-1]["index"]) < size and number % TOGETHER > 0
+        kept = [pieces.pop()] if is_open else []
+        yield from pieces
+    yield from kept
+
+
+def _cut(batches: list[dict[str, Tensor]], size: int) -> list[dict[str, Tensor]]:
+    """The batches' samples, in their order, in batches of `size` and a smaller last one."""
+    joined = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]} if batches[1:] else batches[0]
+    starts = range(0, len(joined["index"]), size)
+    return [{key: values[start : start + size] for key, values in joined.items()} for start in starts]
 
 
 def final_output(output: Tensor | list[Tensor]) -> Tensor:

@@ -3,9 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heatpose.config import ConfigError, load_config
-from heatpose.utils.batch import PixelStatistics, as_images, final_output, normalise, pixel_statistics, standardise
+from heatpose.dataset.loading import pack, share
+from heatpose.utils.batch import (
+    TOGETHER,
+    PixelStatistics,
+    as_images,
+    final_output,
+    full_batches,
+    normalise,
+    pixel_statistics,
+    standardise,
+)
 
 CPU = torch.device("cpu")
 
@@ -49,3 +61,28 @@ def test_the_last_of_several_outputs_counts():
     output = torch.zeros(1)
     assert final_output(output) is output
     assert final_output([torch.ones(1), output]) is output
+
+
+def batches_of(sizes, size, rank=0, processes=1):
+    """Samples of each batch that a process gives its network, of images with `sizes` crops."""
+    ends = np.cumsum([0, *sizes])
+
+    def loaded():
+        for images in share(pack(sizes, size), rank, processes):
+            index = torch.cat([torch.arange(ends[image], ends[image + 1]) for image in images])
+            yield {"index": index, "crop": index[:, None] * torch.ones(3)}
+
+    found = list(full_batches(loaded(), size, CPU))
+    assert all(torch.equal(batch["crop"][:, 1], batch["index"].float()) for batch in found)
+    return [tuple(batch["index"].tolist()) for batch in found]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=80), st.integers(1, 6), st.integers(2, 4))
+def test_batches_are_full_and_the_same_in_any_number_of_processes(sizes, size, processes):
+    alone = batches_of(sizes, size)
+    assert sorted(sample for batch in alone for sample in batch) == list(range(sum(sizes)))
+    shared = [batch for rank in range(processes) for batch in batches_of(sizes, size, rank, processes)]
+    assert sorted(batch for batch in shared if batch) == sorted(batch for batch in alone if batch)
+    groups = -(-len(pack(sizes, size)) // TOGETHER)
+    assert sum(len(batch) < size for batch in alone) <= groups
+    assert max(map(len, alone), default=0) <= size
