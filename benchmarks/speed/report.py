@@ -28,7 +28,7 @@ CARD_HEAD = """# Speed on a GPU
 heatpose's path beside a plain one on the same card, in one process, in turn: a fork's loop in float32 (PyTorch's own
 defaults, TF32 in convolutions) that takes loss, accuracy and heatmaps to the CPU at every step and works joint by joint
 in NumPy there (`benchmarks/speed/plain_run.py`). Every call is timed until the device has done its work, after a first
-one whose results are compared: of a whole test COCO's ten numbers, with a network that was taught the sample's people.
+one whose results are compared: of a whole test AP and AR, with a network that was taught the sample's people.
 Made by `python -m benchmarks.speed --device cuda --write`; figures are medians.
 
 """
@@ -37,10 +37,10 @@ RUN_HEAD = """## Whole runs
 
 Everything from reading the images to the last number, in one process whose set-up (imports, annotations, network) is
 left out. *Of it network*: the same forwards (in training: forward, backward and optimizer step) on inputs that are
-ready, by the network as each way has it: as built in the plain path; with heatpose channels-last, and for a test with
-BatchNorm folded into the convolutions. *Limit*: the ratio if heatpose took no time but the network's. The two ways'
-results are compared first: COCO's ten numbers and every keypoint in the results file, image px; in training the
-logarithm of the loss and the accuracy of the epoch.
+ready, by the network as each way has it: as built in the plain path; with heatpose channels-last, and for a test in
+float32 with BatchNorm folded into the convolutions. *Limit*: the ratio if heatpose took no time but the network's. The
+two ways' results are compared first: COCO's ten numbers and every keypoint in the results file, image px (on a GPU AP
+and AR); in training the logarithm of the loss and the accuracy of the epoch.
 
 """
 RUN_COLUMNS = (

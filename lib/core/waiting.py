@@ -77,7 +77,11 @@ def advice(cfg: Any, device: torch.device) -> dict[str, str]:
     found = {}
     if not is_installed():
         found["loader"] = 'pip install -e ".[jpeg]" takes a third off the decoding of JPEGs; docs/speed.md has more'
-    fast_in_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    if fast_in_bf16 and cfg.COMPUTE.PRECISION == "fp32":
-        found["network"] = "COMPUTE.PRECISION bf16 is faster on this GPU; docs/speed.md says what it changes"
+    faster = []
+    if device.type == "cuda" and cfg.COMPUTE.PRECISION == "fp32" and torch.cuda.get_device_capability(device) >= (8, 0):
+        faster.append("COMPUTE.PRECISION bf16")
+    if device.type == "cuda" and cfg.COMPUTE.COMPILE == "none" and not cfg.ADAPT.METHOD:
+        faster.append("COMPUTE.COMPILE cudagraphs")
+    if faster:
+        found["network"] = f"{' '.join(faster)} may be faster on this GPU; docs/speed.md says what it changes"
     return found

@@ -42,14 +42,18 @@ def test_advice_names_what_is_missing(installed, monkeypatch):
     assert set(advice(PLAIN, torch.device("cpu"))) == (set() if installed else {"loader"})
 
 
-@pytest.mark.parametrize(("capability", "precision", "said"), [
-    ((9, 0), "fp32", {"network"}), ((9, 0), "bf16", set()), ((7, 5), "fp32", set()),
+@pytest.mark.parametrize(("capability", "precision", "compiled", "method", "said"), [
+    ((9, 0), "fp32", "none", "", "COMPUTE.PRECISION bf16 COMPUTE.COMPILE cudagraphs may"),
+    ((9, 0), "fp32", "none", "wscda", "COMPUTE.PRECISION bf16 may"),
+    ((9, 0), "bf16", "none", "", "COMPUTE.COMPILE cudagraphs may"), ((9, 0), "bf16", "default", "", None),
+    ((7, 5), "fp32", "none", "", "COMPUTE.COMPILE cudagraphs may"), ((7, 5), "fp32", "cudagraphs", "", None),
 ])  # fmt: skip
-def test_advice_for_a_gpu(capability, precision, said, monkeypatch):
+def test_advice_for_a_gpu(capability, precision, compiled, method, said, monkeypatch):
     monkeypatch.setattr(module, "is_installed", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    cfg = EasyDict(COMPUTE={"PRECISION": precision})
-    assert set(advice(cfg, torch.device("cuda"))) == said
+    cfg = EasyDict(COMPUTE={"PRECISION": precision, "COMPILE": compiled}, ADAPT={"METHOD": method})
+    found = advice(cfg, torch.device("cuda"))
+    assert found == {} if said is None else found["network"].startswith(said)
 
 
 class Queue:
