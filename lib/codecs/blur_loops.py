@@ -7,7 +7,8 @@ knows how many there are adds many pixels at once.
 
 import numpy as np
 
-from ..utils.compiled import compiled, fused
+from ..utils.compiled import bits_of, compiled, fused
+from ..utils.heatmap_loops import LEAST
 
 
 @compiled
@@ -42,19 +43,37 @@ def cut(heatmap, top, left, tall, wide, zeros, window):
 
 
 @fused
-def weigh(values, apart, kernel, sums):
-    """Sums (n,) of products of numbers that are `apart` in `values` (m,) with the kernel, from every start.
+def weighed(values, start, step, kernel):
+    """The sum of products of numbers of `values` (m,) from `start`, all uintp, `step` apart, with the kernel.
 
     Numbers at equal distances from the middle are added first: equal surroundings give equal sums.
     """
-    reach, step = len(kernel) - 1, np.uintp(apart)  # a compiler adds many at once if no index can count from the end
+    middle = start + np.uintp(len(kernel) - 1) * step
+    total = values[middle] * kernel[0]
+    for away in range(1, len(kernel)):
+        far = np.uintp(away) * step
+        total += (values[middle - far] + values[middle + far]) * kernel[away]
+    return total
+
+
+@fused
+def weigh(values, apart, kernel, sums):
+    """Sums (n,) of products of numbers that are `apart` in `values` (m,) with the kernel, from every start."""
+    step = np.uintp(apart)  # a compiler adds many at once if no index can count from the end
     for start in range(len(sums)):
-        middle = np.uintp(start) + np.uintp(reach) * step
-        total = values[middle] * kernel[0]
-        for away in range(1, reach + 1):
-            far = np.uintp(away) * step
-            total += (values[middle - far] + values[middle + far]) * kernel[away]
-        sums[start] = total
+        sums[start] = weighed(values, np.uintp(start), step, kernel)
+
+
+@fused
+def weighed_extremes(values, apart, kernel, count):
+    """The highest bits, as int32 and as uint32, of the first `count` sums that `weigh` gives; see `bit_extremes`."""
+    highest, most, step = LEAST, np.uint32(0), np.uintp(apart)
+    for start in range(count):
+        here = bits_of(weighed(values, np.uintp(start), step, kernel))
+        bare = np.uint32(here)
+        highest = here if here > highest else highest
+        most = bare if bare > most else most
+    return highest, most
 
 
 @compiled

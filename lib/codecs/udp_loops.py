@@ -11,7 +11,7 @@ import numpy as np
 
 from ..utils.compiled import compiled, fused
 from ..utils.heatmap_loops import bit_extremes, first_maximum, is_finite
-from .blur_loops import blur_patch, mirrored, room_of, weigh
+from .blur_loops import blur_patch, mirrored, room_of, weigh, weighed, weighed_extremes
 from .dark_loops import newton_step
 
 BLOCK = 4  # rows whose common maximum bounds the blurred map
@@ -23,22 +23,23 @@ MARGIN = 1 + 1e-4  # roundings of bounds
 def taylor_keypoints(first, end, maps, step, kernel, floor, ceiling, keypoints, scores):
     """Keypoints (N,2) and scores (N,) of heatmaps, as UdpCodec.decode says, by logarithms from `floor` to `ceiling`."""
     height, width = maps.shape[1:]
-    columns, blurred = np.empty(height * width, np.float32), np.empty(height * width, np.float32)
-    edge, extremes = np.empty(3 * (len(kernel) - 1) * width, np.float32), np.empty(2, np.float32)
+    reach, size, apart = len(kernel) - 1, height * width, np.uintp(width)
+    rows, extremes = np.empty((height + 2 * reach) * width, np.float32), np.empty(2, np.float32)
     window = np.empty((3, 3))
     for i in range(first, end):
-        heatmap = maps[i * step]
-        blur_along_y(heatmap, kernel, columns, edge)
+        flat = maps[i * step].reshape(-1)
+        blur_along_x(flat, width, kernel, rows[reach * width : reach * width + size])
         # After that, not before: sums that the processor has to do anyway, while the map comes from the memory.
-        index, score = first_maximum(heatmap.reshape(-1))
+        index, score = first_maximum(flat)
         y, x = divmod(index, width) if score > 0 else (0, 0)
-        blur_along_x(columns, width, kernel, blurred)
-        find_extremes(blurred, extremes)
+        mirror_rows(rows, width, reach)
+        find_extremes(rows, width, kernel, size, extremes)
         lowest, span = extremes[0], extremes[1] - extremes[0]
         for row in range(3):
             line = min(max(y + row - 1, 0), height - 1) * width
             for column in range(3):
-                value = (blurred[line + min(max(x + column - 1, 0), width - 1)] - lowest) / span * score
+                here = np.uintp(line + min(max(x + column - 1, 0), width - 1))
+                value = (weighed(rows, here, apart, kernel) - lowest) / span * score
                 if not value >= floor:
                     value = value if np.isnan(value) else floor
                 window[row, column] = math.log(min(value, ceiling))
@@ -56,43 +57,38 @@ def taylor_step(f):
 
 
 @compiled
-def find_extremes(values, extremes):
-    """Writes minimum and maximum of (n,) numbers; NaN is below or above all."""
-    highest, lowest, most = bit_extremes(values.view(np.int32), values.view(np.uint32))
+def find_extremes(rows, width, kernel, size, extremes):
+    """Writes minimum and maximum of a map (size,) whose `rows` are to be blurred along y; NaN is below or above all."""
+    highest, most = weighed_extremes(rows, width, kernel, size)
+    lowest = np.int32(0)
+    if highest < 0 or most < 1 << 31:  # all numbers have one sign, as they seldom do
+        blurred = np.empty(size, np.float32)
+        weigh(rows, width, kernel, blurred)
+        lowest = bit_extremes(blurred.view(np.int32), blurred.view(np.uint32))[1]
     extremes.view(np.uint32)[0] = most if most >= 1 << 31 else np.uint32(lowest)
     extremes.view(np.int32)[1] = highest if highest >= 0 else lowest
 
 
 @compiled
-def blur_along_y(heatmap, kernel, columns, edge):
-    """Blurs a map, mirrored outside, along y into `columns` (h*w,): in long loops over many rows at once.
+def blur_along_x(values, width, kernel, blurred):
+    """Blurs a map's rows, in `values` (h*w,), mirrored outside, into `blurred` (h*w,): a long loop over all at once.
 
-    Only the outermost rows are a matter of their own. `edge` is room for three times as many as the kernel reaches.
+    Only the outermost pixels are a matter of their own.
     """
-    height, width = heatmap.shape
-    reach, size = len(kernel) - 1, height * width
-    weigh(heatmap.reshape(-1), width, kernel, columns[reach * width : size - reach * width])
-    for begin in (0, height - reach):
-        copy_rows(heatmap, begin - reach, edge)
-        weigh(edge, width, kernel, columns[begin * width : (begin + reach) * width])
-
-
-@compiled
-def blur_along_x(columns, width, kernel, blurred):
-    """Blurs a map's rows, in `columns` (h*w,), mirrored outside, into `blurred` (h*w,)."""
     reach = len(kernel) - 1
-    weigh(columns, 1, kernel, blurred[reach : len(columns) - reach])
-    weigh_ends(columns, width, kernel, blurred)
+    weigh(values, 1, kernel, blurred[reach : len(values) - reach])
+    weigh_ends(values, width, kernel, blurred)
 
 
 @compiled
-def copy_rows(heatmap, top, rows):
-    """Fills `rows` (n,) with rows of the map, mirrored outside, from `top` on."""
-    height, width = heatmap.shape
-    for row in range(len(rows) // width):
-        source, line = heatmap[mirrored(top + row, height)], rows[row * width : (row + 1) * width]
-        for x in range(width):
-            line[x] = source[x]
+def mirror_rows(rows, width, reach):
+    """Fills the first and the last `reach` rows, in `rows` (n,), with those that are mirrored there."""
+    last = len(rows) // width - 1
+    for row in range(reach):
+        for to, source in ((row, 2 * reach - row), (last - row, last - 2 * reach + row)):
+            outside, inside = rows[to * width : (to + 1) * width], rows[source * width : (source + 1) * width]
+            for x in range(width):
+                outside[x] = inside[x]
 
 
 @fused

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numba import njit
+from numba import int32, njit, types
+from numba.extending import intrinsic
 from torch import Tensor
 
 SHARE = 256  # heatmaps that are worth a thread
@@ -37,6 +38,18 @@ def _compiled(function: Callable, **options: Any) -> Callable:
     # Numba takes what is on the disk until the loop's own file changes. It also holds what the loop calls in others.
     loop._cache._cache_file._source_stamp = _STAMP
     return loop
+
+
+def _bits_of(typing: Any, number: Any) -> Any:
+    """The bits of a float32 number as int32, in a loop; of numbers in an array a view gives them."""
+
+    def same_bits(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(int32))
+
+    return int32(types.float32), same_bits
+
+
+bits_of: Any = intrinsic(_bits_of)
 
 
 def on_cpu(*tensors: Tensor) -> bool:

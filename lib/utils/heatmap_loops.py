@@ -39,23 +39,33 @@ def is_finite(highest, most):
 def first_maximum(values):
     """Index and value of the first maximum of (n,) numbers; NaN is above all."""
     bits, unsigned = values.view(np.int32), values.view(np.uint32)
-    highest, lowest, most, at_highest, at_lowest = LEAST, MOST, np.uint32(0), 0, 0
+    highest, most, index = LEAST, np.uint32(0), 0
     for start in range(0, len(bits), PIECE):
-        high, low, bare = bit_extremes(bits[start : start + PIECE], unsigned[start : start + PIECE])
+        high, bare = highest_bits(bits[start : start + PIECE], unsigned[start : start + PIECE])
         if high > highest:
-            highest, at_highest = high, start
-        if low < lowest:
-            lowest, at_lowest = low, start
+            highest, index = high, start
         most = max(most, bare)
     if highest > INFINITY or most > MINUS_INFINITY:
         index = 0
         while not np.isnan(values[index]):
             index += 1
-    else:
-        index, sought = (at_highest, highest) if highest >= 0 else (at_lowest, lowest)
-        while bits[index] != sought:
-            index += 1
+        return index, values[index]
+    if highest < 0:  # all are below zero, where the lowest bits are the highest number's
+        highest, index = bit_extremes(bits, unsigned)[1], 0
+    while bits[index] != highest:
+        index += 1
     return index, values[index]
+
+
+@compiled
+def highest_bits(bits, unsigned):
+    """The highest of float32 numbers' bits as int32 and as uint32; see `bit_extremes`."""
+    highest, most = LEAST, np.uint32(0)
+    for x in range(len(bits)):
+        here, bare = bits[x], unsigned[x]
+        highest = here if here > highest else highest
+        most = bare if bare > most else most
+    return highest, most
 
 
 @compiled
