@@ -1,8 +1,8 @@
 """Where the time of a training step and of an evaluation goes, by part of the work.
 
 python -m benchmarks.profile                     one thread of the CPU and, where there is CUDA, the GPU
-python -m benchmarks.profile --device cpu --write       also benchmarks/profile.md and benchmarks/profile.json
-python -m benchmarks.profile --device cuda --write      also benchmarks/profile_cuda.md and .json
+python -m benchmarks.profile --write             also benchmarks/profile.md and .json, and profile_cuda.md and .json
+python -m benchmarks.profile --device cuda       one of them
 
 A part is a function that is timed from call to return, less the parts within it; on CUDA the device is waited for at
 both ends, so that a part has its own work and no other's. "the rest" is what no part has.
@@ -196,7 +196,7 @@ def _loading(loader: Any, crops: type) -> dict[str, tuple[Any, str]]:
 
 
 def text(profiles: Sequence[Profile], about: str) -> str:
-    """The page benchmarks/profile.md."""
+    """The page benchmarks/profile.md, or profile_cuda.md."""
     return HEAD + "\n".join(section(each) for each in profiles) + f"\n{about}\n"
 
 
@@ -226,7 +226,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=Path, default=Path("../shared/data"), help="folder with coco_sample")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="one of them; otherwise all that there are")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/profile.md and benchmarks/profile.json")
+    parser.add_argument(
+        "--write", action="store_true", help="write profile.md or profile_cuda.md here, and .json"
+    )
     options = parser.parse_args()
     if not (options.samples / "coco_sample").is_dir():
         raise ValueError(f"{options.samples / 'coco_sample'}: no such folder; --samples wants one with coco_sample")
@@ -236,22 +238,20 @@ def main() -> int:
     load = os.getloadavg()[0]
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    found = []
     on_card = Setting(torch.device("cuda"), WORKERS, "bf16", "cudagraphs")  # as docs/speed.md advises
     for name in names:
         torch.backends.cudnn.benchmark = name == "cuda"
         chosen, setting = ((CARD,), on_card) if name == "cuda" else ((SMALL, W32), ON_CPU)
+        found = []
         for each in profiles(options.samples, chosen, setting):
             found.append(each)
             print(section(each), flush=True)
-    if options.write:
-        content = {
-            **report.surroundings(load, torch.device(names[-1])),
-            "profiles": [dataclasses.asdict(each) for each in found],
-        }
-        page = HERE / ("profile.md" if "cpu" in names else "profile_cuda.md")
-        page.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
-        page.write_text(text(found, report.about(content)))
+        if options.write:
+            about = report.surroundings(load, setting.device)
+            content = {**about, "profiles": [dataclasses.asdict(each) for each in found]}
+            page = HERE / ("profile_cuda.md" if name == "cuda" else "profile.md")
+            page.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+            page.write_text(text(found, report.about(content)))
     return 0
 
 

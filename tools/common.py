@@ -22,7 +22,7 @@ from processes import device_number
 from heatpose.config import load_config, replaced, scored_config
 from heatpose.core.distributed import ALONE, World, end, join
 from heatpose.core.evaluate import build_scorer
-from heatpose.core.folding import fold_batch_norm
+from heatpose.core.folding import flattened, fold_batch_norm
 from heatpose.core.predict import MeanAccuracy, predict
 from heatpose.core.train import TrainingError
 from heatpose.dataset import build_dataset, test_loader
@@ -167,7 +167,16 @@ def ready_to_score(cfg: Any, model: torch.nn.Module) -> torch.nn.Module:
     Not for ADAPT's methods, whose modules keep what they have seen, which a copy does not. Nor for bf16: there a folded
     network adds its biases to what is rounded already, and its keypoints lie three times as far from float32's.
     """
-    return fold_batch_norm(model) if cfg.COMPUTE.PRECISION == "fp32" and not cfg.ADAPT.METHOD else model
+    if cfg.COMPUTE.PRECISION != "fp32" or cfg.ADAPT.METHOD:
+        return model
+    folded = fold_batch_norm(model)
+    # HRNet's branches run side by side in CUDA graphs, which a list of layers does not know of.
+    return folded if folded is model or cfg.COMPUTE.COMPILE == "cudagraphs" else flattened(folded)
+
+
+def scored_at_once(cfg: Any) -> int:
+    """The largest batch that a network is given in scoring on a GPU; see core.predict."""
+    return cfg.TEST.BATCH_SIZE_PER_GPU * (1 + cfg.TEST.FLIP_TEST)
 
 
 def build_painter(cfg: Any, skeleton: Any, codec: Any) -> Painter:

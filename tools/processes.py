@@ -79,7 +79,7 @@ def require_divisible(cfg: Any, world: World) -> None:
     if cfg.COMPUTE.COMPILE == "cudagraphs" and cfg.TRAIN.SYNC_BN:
         raise ValueError(
             "COMPUTE.COMPILE is cudagraphs with TRAIN.SYNC_BN, whose exchange between processes is not recorded; set "
-            "one of them to none or False"
+            "COMPUTE.COMPILE to none or TRAIN.SYNC_BN to False"
         )
     if cfg.TRAIN.SYNC_BN and not torch.cuda.is_available():
         raise ValueError("TRAIN.SYNC_BN is True, but PyTorch has it for CUDA devices only; set it to False")

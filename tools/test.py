@@ -17,6 +17,7 @@ from common import (
     ready_to_score,
     report_scores,
     run,
+    scored_at_once,
 )
 from processes import start_processes
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     model = ready_to_score(cfg, model)
     place(model, device)
-    compile_networks(cfg.COMPUTE.COMPILE, device, model)
+    compile_networks(cfg.COMPUTE.COMPILE, device, model, scored_at_once=scored_at_once(cfg))
     logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{parameters:,}", weights)
     if world.is_first:
         save_config(output / "test_config.yaml", dump_config(cfg))

@@ -21,6 +21,7 @@ from common import (
     prepare_device,
     report_scores,
     run,
+    scored_at_once,
 )
 from processes import require_divisible, start_processes
 
@@ -79,7 +80,8 @@ def train(cfg: Any, folders: RunFolders, device: Any, world: World) -> None:
     others = build_others(cfg, dataset)
     loader = build_loader(cfg, dataset, others, device, world)
     objective = build_objective(cfg, codec, model, others, device)
-    compile_networks(cfg.COMPUTE.COMPILE, device, model, objective.scored(model))
+    networks = model, objective.scored(model)
+    compile_networks(cfg.COMPUTE.COMPILE, device, *networks, scored_at_once=scored_at_once(cfg))
     state = build_state(cfg, model, objective, -(-len(loader) // cfg.TRAIN.ACCUMULATE), world)
     headline = validators[0].scorer.headline
     resume(cfg, state, folders.output, headline)

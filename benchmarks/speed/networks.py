@@ -119,4 +119,5 @@ def taught(cfg: Any, steps: int, device: torch.device = CPU) -> nn.Module:
             objective.step(learner, batch).loss.backward()
             optimizer.step()
         model.load_state_dict(learner.state_dict())
+        vars(learner).pop("forward", None)  # the graphs' memory
     return model

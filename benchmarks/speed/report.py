@@ -128,6 +128,8 @@ def text(found: dict[str, Any]) -> str:
     if setting["device"] == "cuda":
         how = [f"{name} {value}" for name, value in setting.items() if name != "device"]
         head = f"{CARD_HEAD}heatpose's own settings: {', '.join(how)}.\n\n"
+    if "note" in found:  # of what has changed since
+        head += f"{found['note']}\n\n"
     return head + "\n".join([*(each for each in tables if each), f"{about(found)}\n"])
 
 

@@ -54,12 +54,13 @@ def _test(samples: Path, folder: Path, network: Network, setting: Setting) -> Pa
     most, passes = cfg.TEST.BATCH_SIZE_PER_GPU, 1 + cfg.TEST.FLIP_TEST
     at_once = passes if device.type == "cuda" else 1  # see core.predict
     exact = setting.precision == "fp32" and device.type == "cpu"
+    own_inputs = torch.cat([inputs] * at_once).split(most * at_once)
     return Pair(
         f"test, {network.title}", f"{len(boxes)} detected boxes of {len(validator.dataset)} images",
         lambda: (list(validator.score(own, "val").values()), validator.results),
         lambda: (plain_run.test(cfg, boxes.codec, as_built, boxes, results, device), results),
         1e-3 if exact else 0.05, network.target, numbers if exact else precision_and_recall,
-        lambda: forwards(own, inputs.repeat(at_once, 1, 1, 1).split(most * at_once), passes // at_once, setting),
+        lambda: forwards(own, own_inputs, passes // at_once, setting),
         lambda: forwards(as_built, inputs.contiguous().split(most), passes, setting.plain),
         network.runs_share, len(boxes),
     )  # fmt: skip

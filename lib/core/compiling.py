@@ -9,10 +9,11 @@ from .graphs import record
 MODES = {"max-autotune": "max-autotune-no-cudagraphs"}
 
 
-def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> None:
+def compile_networks(mode: str, device: torch.device, *networks: nn.Module, scored_at_once: int = 0) -> None:
     """Lets torch.compile's `mode` compile networks where they stand, at their next call; "none" leaves them.
 
-    "cudagraphs" compiles nothing: it records the networks' own kernels, see core/graphs.py.
+    "cudagraphs" compiles nothing: it records the networks' own kernels, see core/graphs.py, for scoring in batches of
+    up to `scored_at_once`.
 
     Names of weights stay as they are, and so do files. DistributedDataParallel comes around a compiled network and
     BatchNorm is converted before: a compiled network is what it was when it was first called.
@@ -25,8 +26,8 @@ def compile_networks(mode: str, device: torch.device, *networks: nn.Module) -> N
     if mode in ("cudagraphs", "reduce-overhead") and device.type != "cuda":
         raise ValueError(f"COMPUTE.COMPILE is {mode}, CUDA graphs, but there is no CUDA device; take default")
     if mode == "cudagraphs":
-        for network in dict.fromkeys(networks):  # once each
-            record(network)
+        for network in networks:
+            record(network, scored_at_once)
         return
     try:
         torch.compile(_trial)(torch.zeros(8, device=device))

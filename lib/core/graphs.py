@@ -4,6 +4,7 @@ An HRNet-W32 has thousands of small kernels a training step, and launching them 
 is compiled: the kernels, and so the numbers, are those of the network itself.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,16 +16,20 @@ from torch.func import functional_call
 
 from ..utils.streams import recording
 
+logger = logging.getLogger(__name__)
+
 WARM_UP = 3  # passes before recording, in which cuDNN chooses its algorithms and libraries take their memory
-ROWS = 8  # a recording for scoring takes a multiple of so many images, and so any smaller batch
+ROWS = 8  # the size of a recording for scoring is rounded up to a multiple of this; it takes any smaller batch
 
 
-def record(network: nn.Module) -> None:
+def record(network: nn.Module, scored_at_once: int = 0) -> None:
     """Lets `network` be recorded at its next calls, once for training and once for scoring.
 
     Its weights may change, in place, but not which of them are trained, nor the precision it is run in.
+    `scored_at_once` is the largest batch for scoring where it is known, 0 to take the first.
     """
-    network.forward = Recorded(network)
+    if not isinstance(network.forward, Recorded):
+        network.forward = Recorded(network, scored_at_once)
 
 
 class Recorded:
@@ -35,10 +40,11 @@ class Recorded:
     batches are filled up.
     """
 
-    def __init__(self, network: nn.Module):
-        self.network, self.run = network, network.forward
+    def __init__(self, network: nn.Module, scored_at_once: int = 0):
+        self.network, self.run, self.scored_at_once = network, network.forward, scored_at_once
         self.training: TrainingPass | None = None
         self.scoring: ScoringPass | None = None
+        self.told = False
 
     def __call__(self, images: Tensor) -> Any:
         if self.network.training != torch.is_grad_enabled():  # a teacher, or gradients of a scoring network
@@ -46,18 +52,21 @@ class Recorded:
         if not self.network.training:
             if self.scoring is None or not self.scoring.fits(images):
                 self.scoring = None  # its memory first
-                self.scoring = _recorded(lambda: ScoringPass(self.run, images))
+                self.scoring = _recorded(lambda: ScoringPass(self.run, images, self.scored_at_once))
             return self.scoring(images)
         if self.training is None:
             self.training = _recorded(lambda: TrainingPass(self.network, self.run, images))
+        if self.training.waiting and not self.told:
+            logger.info("two forward passes before a backward pass: the second is not replayed from a CUDA graph")
+            self.told = True
         return self.training(images) if self.training.fits(images) else self.run(images)
 
 
 class ScoringPass:
     """A network's output for as many images as recorded, or fewer."""
 
-    def __init__(self, run: Callable[[Tensor], Any], images: Tensor):
-        rows = -(-len(images) // ROWS) * ROWS
+    def __init__(self, run: Callable[[Tensor], Any], images: Tensor, most: int):
+        rows = -(-max(len(images), most) // ROWS) * ROWS
         with torch.inference_mode(False):
             self.images = torch.zeros_like(images[:1]).expand(rows, -1, -1, -1).contiguous(memory_format=_order(images))
         self.images[: len(images)] = images
@@ -82,7 +91,7 @@ class TrainingPass:
 
     def __init__(self, network: nn.Module, run: Callable[[Tensor], Any], images: Tensor):
         self.images = images.detach().clone()
-        self.waiting = False  # for the backward pass
+        self.waiting, self.number = False, 0  # whether for a backward pass, and which
         self.forward_graph, self.backward_graph = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         before = [buffer.clone() for buffer in network.buffers()]  # BatchNorm's statistics, which warming up changes
         trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
@@ -96,7 +105,8 @@ class TrainingPass:
             return functional_call(as_built, stand_ins, (self.images,))
 
         def backward(outputs: list[Tensor], given: list[Tensor]) -> Sequence[Tensor | None]:
-            return torch.autograd.grad(outputs, [*stand_ins.values()], given, allow_unused=True)
+            with torch.autocast("cuda", enabled=False):  # as backward passes are run
+                return torch.autograd.grad(outputs, [*stand_ins.values()], given, allow_unused=True)
 
         def both() -> None:
             outputs = _flat(forward())
@@ -125,11 +135,17 @@ class TrainingPass:
         self._move_kept_gradients()
         self.images.copy_(images)
         self.forward_graph.replay()
-        self.waiting = True
+        self.waiting, self.number = True, self.number + 1
         return tuple(each.clone() for each in self.outputs)
 
-    def backward(self, given: Sequence[Tensor]) -> list[Tensor | None]:
-        """Gradients of the weights, where the next replay writes."""
+    def backward(self, number: int, given: Sequence[Tensor]) -> list[Tensor | None]:
+        """Gradients of the weights, where the next replay writes.
+
+        Raises:
+            RuntimeError: what pass `number` left for its backward pass is overwritten.
+        """
+        if not self.waiting or number != self.number:
+            raise RuntimeError("a pass recorded as a CUDA graph has one backward pass; set COMPUTE.COMPILE to none")
         for place, gradient in zip(self.given, given, strict=True):
             place.copy_(gradient)
         self.backward_graph.replay()
@@ -162,13 +178,14 @@ class _Replayed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, recorded: TrainingPass, images: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
-        ctx.recorded = recorded
-        return recorded.forward(images)
+        outputs = recorded.forward(images)
+        ctx.recorded, ctx.number = recorded, recorded.number
+        return outputs
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, *ctx.recorded.backward(given)
+        return None, None, *ctx.recorded.backward(ctx.number, given)
 
 
 def _recorded(make: Callable[[], Any]) -> Any:

@@ -16,6 +16,8 @@ from .distributed import ALONE, World
 
 logger = logging.getLogger(__name__)
 
+CPU_PIXELS = 16 * 256 * 192  # of the images that a CPU's network takes at once
+
 # Called after every batch with the batch, its crops on the device, the heatmaps (B, C, h, w), the keypoints in heatmap
 # px (B, K, 2) and their scores (B, K).
 BatchObserver = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], None]
@@ -41,7 +43,8 @@ def predict(
 
     Args:
         center, scale: (N, 2) boxes of all records, image px; the loader's batches name theirs in "index".
-        batch_size: crops the network is given at once, whatever batches the loader's images make.
+        batch_size: crops the network is given at once, whatever batches the loader's images make; on a GPU with their
+            mirror images.
         flip_pairs: average with the prediction on the mirrored crop (flip test); None for no flip test.
         world: the processes whose loaders have a share of the records each.
         precision: of the network; the flip's mean and what follows are float32.
@@ -74,24 +77,27 @@ def heatmaps(
 ) -> Tensor:
     """(B, C, h, w) float32 output for normalised images (B, 3, H, W); with `flip_pairs` the mean of both ways round."""
     if flip_pairs is None:
-        return _maps(precision.run(model, images))
+        return _maps(model, images, precision)
     output, mirrored = _both_ways(model, images, precision)
     return (output + codec.flip_back(mirrored, flip_pairs)) * 0.5
 
 
 def _both_ways(model: nn.Module, images: Tensor, precision: Precision) -> Sequence[Tensor]:
-    """Final heatmaps of images and of mirrored ones.
-
-    A GPU takes both in one pass, for half the launches; on a CPU they would only leave its caches.
-    """
+    """Final heatmaps of images and of mirrored ones; a GPU takes both in one pass, for half the launches."""
     if images.is_cuda:
-        return _maps(precision.run(model, torch.cat([images, images.flip(3)]))).chunk(2)
-    return [_maps(precision.run(model, each)) for each in (images, images.flip(3))]
+        return _maps(model, torch.cat([images, images.flip(3)]), precision).chunk(2)
+    return [_maps(model, each, precision) for each in (images, images.flip(3))]
 
 
-def _maps(output: Any) -> Tensor:
-    """The final heatmaps, each map in one piece: networks give them channels-last, flip and decoding go map by map."""
-    return final_output(output).contiguous()
+def _maps(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:
+    """The final heatmaps, each map in one piece: networks give them channels-last, flip and decoding go map by map.
+
+    A CPU takes as few images at once as keep their feature maps near its caches: ResNet-50 is a third faster with 16
+    than with 32 of 256x192.
+    """
+    most = len(images) if images.is_cuda else max(1, CPU_PIXELS // (images.shape[2] * images.shape[3]))
+    parts = [final_output(precision.run(model, part)).contiguous() for part in images.split(most)]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 class MeanAccuracy:

@@ -80,7 +80,7 @@ def advice(cfg: Any, device: torch.device) -> dict[str, str]:
     faster = []
     if device.type == "cuda" and cfg.COMPUTE.PRECISION == "fp32" and torch.cuda.get_device_capability(device) >= (8, 0):
         faster.append("COMPUTE.PRECISION bf16")
-    if device.type == "cuda" and cfg.COMPUTE.COMPILE == "none" and not cfg.ADAPT.METHOD:
+    if device.type == "cuda" and cfg.COMPUTE.COMPILE == "none" and not (cfg.ADAPT.METHOD or cfg.TRAIN.SYNC_BN):
         faster.append("COMPUTE.COMPILE cudagraphs")
     if faster:
         found["network"] = f"{' '.join(faster)} may be faster on this GPU; docs/speed.md says what it changes"

@@ -81,7 +81,7 @@ def full_batches(loaded: Iterable[dict[str, Tensor]], size: int, device: torch.d
     kept: list[dict[str, Tensor]] = []
     for number, batch in enumerate(loaded, start=1):
         pieces = _cut([*kept, {**batch, "crop": batch["crop"].to(device, non_blocking=True)}], size)
-        is_open = bool(pieces) and len(pieces[-1]["index"]) < size and number % TOGETHER > 0
+        is_open = len(pieces[-1]["index"]) < size and number % TOGETHER > 0
         kept = [pieces.pop()] if is_open else []
         yield from pieces
     yield from kept

@@ -13,10 +13,13 @@ def keep_freed_memory() -> bool:
     """Lets the process keep some of what it frees instead of giving it back to the system; whether that was possible.
 
     Every batch frees and asks for the same large arrays. From the system they come as pages that are cleared one by one
-    at their first use, which takes longer than what is computed in many of them. PyTorch's come in huge pages, as
-    NumPy's do: writing a batch of targets takes half the time when a processor need not look up 1600 pages for them.
+    at their first use, which takes longer than what is computed in many of them.
+
+    Where the system has them for those who ask, PyTorch's large tensors then lie in huge pages, as NumPy's arrays do:
+    writing a batch of targets can take half the time when a processor need not look up 1600 pages for it. PyTorch
+    decides on that at its first tensor on the CPU, before which this is to be called.
     """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by PyTorch at its first large tensor
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library, another system

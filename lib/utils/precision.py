@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Precision:
-    """How a network is run: `name` is fp32, or bf16 for mixed precision; `graphs` where CUDA graphs replay it.
+    """How a network is run: `name` is fp32, or bf16 for mixed precision; `graphs` where torch.compile's do.
 
     bf16 has float32's range and 8 bits of mantissa. Under torch.autocast convolutions and matrix products take it,
     weights and BatchNorm's statistics stay float32, and no gradient has to be scaled.

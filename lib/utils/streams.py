@@ -32,7 +32,7 @@ def side_by_side(calls: Sequence[Callable[[Any], Tensor]], inputs: Sequence[Any]
     if not _recording or len(calls) == 1:
         return [call(each) for call, each in zip(calls, inputs, strict=True)]
     here = torch.cuda.current_stream()
-    streams = [here, *_others(here.device_index, len(calls) - 1)]
+    streams = [here, *(_other(here.device_index, i) for i in range(len(calls) - 1))]
     for stream in streams[1:]:
         stream.wait_stream(here)
     outputs = []
@@ -50,10 +50,6 @@ def side_by_side(calls: Sequence[Callable[[Any], Tensor]], inputs: Sequence[Any]
 def _keep(tensors: Any, stream: torch.cuda.Stream) -> None:
     for each in [tensors] if isinstance(tensors, Tensor) else tensors:
         each.record_stream(stream)
-
-
-def _others(device: int, number: int) -> list[torch.cuda.Stream]:
-    return [_other(device, i) for i in range(number)]
 
 
 @functools.cache

@@ -64,6 +64,7 @@ def test_without_a_compiler_it_is_one_line(monkeypatch):
         compile_networks("default", CPU, network())
 
 
-def test_graphs_need_cuda():
-    with pytest.raises(ValueError, match="no CUDA device; take default"):
-        compile_networks("reduce-overhead", CPU, network())
+@pytest.mark.parametrize("mode", ["cudagraphs", "reduce-overhead"])
+def test_graphs_need_cuda(mode):
+    with pytest.raises(ValueError, match=f"^COMPUTE.COMPILE is {mode}, .* no CUDA device; take default$"):
+        compile_networks(mode, CPU, network())

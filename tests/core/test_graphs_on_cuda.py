@@ -5,15 +5,18 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
 from heatpose.config import load_config
+from heatpose.core import graphs
 from heatpose.core.compiling import compile_networks
 from heatpose.core.folding import fold_batch_norm
 from heatpose.models import build_model
+from heatpose.utils.averaging import WeightAverage
 from heatpose.utils.batch import final_output, place
 from heatpose.utils.precision import Precision
 
@@ -117,6 +120,29 @@ def test_networks_of_the_papers(name, repository):
             assert_near([found], [wanted], 5e-3)
 
 
+def test_what_runs_side_by_side_does_not_disturb_each_other(repository, monkeypatch):
+    """HRNet-W32, tensor by tensor, beside a recording on one stream, by the same algorithms in whole float32."""
+    for key, value in {"allow_tf32": False, "deterministic": True, "benchmark": False}.items():
+        monkeypatch.setattr(torch.backends.cudnn, key, value)
+    cfg = load_config(repository / "experiments/coco/hrnet/w32_256x192.yaml", ["MODEL.PRETRAINED", ""])
+    torch.manual_seed(0)
+    first = place(build_model(cfg), CUDA)
+    batches, found = [as_input(torch.randn(8, 3, 256, 192)) for _ in range(4)], []
+    for context in (graphs.recording, nullcontext):
+        monkeypatch.setattr(graphs, "recording", context)
+        network = copy.deepcopy(first)
+        compile_networks("cudagraphs", CUDA, network)
+        optimizer = torch.optim.SGD(network.parameters(), 1e-3)
+        for images in batches:
+            optimizer.zero_grad(set_to_none=True)
+            loss(network(images)).backward()
+            optimizer.step()
+        with torch.inference_mode():
+            scored = network.eval()(batches[0])
+        found.append([scored, *gradients(network), *network.parameters(), *network.buffers()])
+    assert_near(*found, 1e-4)
+
+
 def test_gradients_add_up():
     networks = pair()
     for network in networks:
@@ -133,6 +159,38 @@ def test_two_passes_may_precede_their_backward_passes():
         outputs = [network(crops(6, seed)) for seed in (1, 2)]
         loss(outputs).backward()
     assert_near(gradients(networks[1]), gradients(networks[0]))
+
+
+def test_a_pass_has_one_backward_pass():
+    _, recorded = pair()
+    output = recorded(crops(6))
+    output.mean().backward()
+    with pytest.raises(RuntimeError, match="has one backward pass"):
+        output.square().mean().backward()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_epochs_with_an_average_and_validation_between_them(accumulate):
+    """As tools/train.py puts them together: an optimizer, steps of many batches, an average that is scored, too."""
+    results = []
+    for mode in ("none", "cudagraphs"):
+        network = copy.deepcopy(pair()[0])
+        averaged = WeightAverage(network, 0.5, average_buffers=True)
+        compile_networks(mode, CUDA, network, averaged.network)
+        optimizer = torch.optim.SGD(network.parameters(), 0.1, fused=True)
+        for epoch in range(2):
+            network.train()
+            for batch, number in enumerate((6, 6, 6, 6, 6, 2)):  # the last is smaller
+                if batch % accumulate == 0:
+                    optimizer.zero_grad(set_to_none=True)
+                (loss(network(crops(number, 10 * epoch + batch))) / accumulate).backward()
+                if (batch + 1) % accumulate == 0:
+                    optimizer.step()
+                    averaged.follow(network)
+            with torch.inference_mode():
+                scored = [each.eval()(crops(5, 99)).clone() for each in (network, averaged.network)]
+        results.append([*scored, *network.parameters(), *averaged.network.buffers()])
+    assert_near(results[1], results[0], 5e-3)
 
 
 @torch.inference_mode()
@@ -168,7 +226,7 @@ for step in range(3):
         own = [total if each is None else total + each / size for total, each in zip(own, grads)]
     found = gradients(recorded)
     assert_near([each for each in found if each is not None], [o for o, f in zip(own, found) if f is not None])
-print("joined", size)
+print("joined", size, flush=True)
 os._exit(0)
 """
 

@@ -42,16 +42,21 @@ def test_advice_names_what_is_missing(installed, monkeypatch):
     assert set(advice(PLAIN, torch.device("cpu"))) == (set() if installed else {"loader"})
 
 
-@pytest.mark.parametrize(("capability", "precision", "compiled", "method", "said"), [
-    ((9, 0), "fp32", "none", "", "COMPUTE.PRECISION bf16 COMPUTE.COMPILE cudagraphs may"),
-    ((9, 0), "fp32", "none", "wscda", "COMPUTE.PRECISION bf16 may"),
-    ((9, 0), "bf16", "none", "", "COMPUTE.COMPILE cudagraphs may"), ((9, 0), "bf16", "default", "", None),
-    ((7, 5), "fp32", "none", "", "COMPUTE.COMPILE cudagraphs may"), ((7, 5), "fp32", "cudagraphs", "", None),
+@pytest.mark.parametrize(("capability", "precision", "compiled", "method", "synced", "said"), [
+    ((9, 0), "fp32", "none", "", False, "COMPUTE.PRECISION bf16 COMPUTE.COMPILE cudagraphs may"),
+    ((9, 0), "fp32", "none", "wscda", False, "COMPUTE.PRECISION bf16 may"),
+    ((9, 0), "fp32", "none", "", True, "COMPUTE.PRECISION bf16 may"),
+    ((9, 0), "bf16", "none", "", False, "COMPUTE.COMPILE cudagraphs may"),
+    ((9, 0), "bf16", "default", "", False, None), ((9, 0), "bf16", "none", "", True, None),
+    ((7, 5), "fp32", "none", "", False, "COMPUTE.COMPILE cudagraphs may"),
+    ((7, 5), "fp32", "cudagraphs", "", False, None),
 ])  # fmt: skip
-def test_advice_for_a_gpu(capability, precision, compiled, method, said, monkeypatch):
+def test_advice_for_a_gpu(capability, precision, compiled, method, synced, said, monkeypatch):
     monkeypatch.setattr(module, "is_installed", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    cfg = EasyDict(COMPUTE={"PRECISION": precision, "COMPILE": compiled}, ADAPT={"METHOD": method})
+    cfg = EasyDict(
+        COMPUTE={"PRECISION": precision, "COMPILE": compiled}, ADAPT={"METHOD": method}, TRAIN={"SYNC_BN": synced}
+    )
     found = advice(cfg, torch.device("cuda"))
     assert found == {} if said is None else found["network"].startswith(said)
 

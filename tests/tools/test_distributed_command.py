@@ -149,3 +149,11 @@ class TestDevices:
             processes.require_divisible(cfg, World())
             with pytest.raises(ValueError, match=message):
                 processes.require_divisible(cfg, World(0, 2, 0, 2))
+
+    def test_what_graphs_do_not_record_is_refused(self, processes, content, tmp_path):
+        pairs = ["COMPUTE.COMPILE", "cudagraphs", "TRAIN.SYNC_BN", "True"]
+        cfg = load_config(tmp_path / "tiny.yaml", pairs)
+        with pytest.raises(ValueError, match="set COMPUTE.COMPILE to none or TRAIN.SYNC_BN to False"):
+            processes.require_divisible(cfg, World(0, 2, 0, 2))
+        processes.require_divisible(cfg, World())
+        processes.require_divisible(load_config(tmp_path / "tiny.yaml", pairs[:2]), World(0, 2, 0, 2))
