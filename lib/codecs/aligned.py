@@ -30,8 +30,9 @@ class AlignedCodec(Codec):
         return keypoints_input / (input_extent / (constant(self.heatmap_size, keypoints_input) - 1))
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        stride_image = scale / (constant(self.heatmap_size, scale) - 1)
-        return keypoints_heatmap * stride_image[:, None] + (center - scale / 2)[:, None]
+        width, height = self.heatmap_size
+        stride_image = scale / constant((width - 1, height - 1), scale)
+        return keypoints_heatmap * stride_image[:, None] + torch.sub(center, scale, alpha=0.5)[:, None]
 
 
 class DiskCodec(AlignedCodec):
