@@ -226,9 +226,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=Path, default=Path("../shared/data"), help="folder with coco_sample")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="one of them; otherwise all that there are")
-    parser.add_argument(
-        "--write", action="store_true", help="write profile.md or profile_cuda.md here, and .json"
-    )
+    parser.add_argument("--write", action="store_true", help="write profile.md or profile_cuda.md here, and .json")
     options = parser.parse_args()
     if not (options.samples / "coco_sample").is_dir():
         raise ValueError(f"{options.samples / 'coco_sample'}: no such folder; --samples wants one with coco_sample")

@@ -4,7 +4,8 @@ import copy
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from heatpose.codecs import build_codec
 from heatpose.core.optim import build_optimizer, build_scheduler
+from heatpose.core.predict import final_maps
 from heatpose.core.train import train_one_epoch
 from heatpose.dataset import build_dataset, training_loader
 from heatpose.report.observers import Silent
 from heatpose.utils.batch import final_output, normalise, pixel_statistics, place
+from heatpose.utils.precision import precision_of
 
 from . import plain_run
 from .copies import repeat_sample
@@ -47,21 +50,20 @@ def _test(samples: Path, folder: Path, network: Network, setting: Setting) -> Pa
     cfg, own_cfg = (configure(network, root, folder, *keys) for keys in (setting.keys, setting.own_keys))
     lessons = configure(network, repeat_sample(samples, folder / "once", 1), folder)
     as_built = taught(lessons, network.lessons, device)
-    own = setting.compiled(place(ready_to_score(own_cfg, copy.deepcopy(as_built)), device))
+    own = setting.compiled(place(ready_to_score(own_cfg, copy.deepcopy(as_built)), device)).eval()
     boxes = plain_run.Boxes(cfg, build_codec(cfg))
     validator = Validator(own_cfg, build_codec(cfg), device, folder / "output")
     inputs = _inputs([validator.dataset[number]["crop"] for number in range(len(validator.dataset))], cfg, device)
     most, passes = cfg.TEST.BATCH_SIZE_PER_GPU, 1 + cfg.TEST.FLIP_TEST
-    at_once = passes if device.type == "cuda" else 1  # see core.predict
     exact = setting.precision == "fp32" and device.type == "cpu"
-    own_inputs = torch.cat([inputs] * at_once).split(most * at_once)
+    own_inputs = torch.cat([inputs] * passes).split(most * passes)
     return Pair(
         f"test, {network.title}", f"{len(boxes)} detected boxes of {len(validator.dataset)} images",
         lambda: (list(validator.score(own, "val").values()), validator.results),
         lambda: (plain_run.test(cfg, boxes.codec, as_built, boxes, results, device), results),
         1e-3 if exact else 0.05, network.target, numbers if exact else precision_and_recall,
-        lambda: forwards(own, own_inputs, passes // at_once, setting),
-        lambda: forwards(as_built, inputs.contiguous().split(most), passes, setting.plain),
+        lambda: forwards(partial(final_maps, own, precision=precision_of(own_cfg)), own_inputs, 1, setting),
+        lambda: forwards(as_built.eval(), inputs.contiguous().split(most), passes, setting.plain),
         network.runs_share, len(boxes),
     )  # fmt: skip
 
@@ -83,12 +85,11 @@ def precision_and_recall(found: tuple[list[float], Path]) -> list[np.ndarray]:
 
 
 @torch.inference_mode()
-def forwards(model: nn.Module, batches: Sequence[Tensor], passes: int, setting: Setting) -> None:
-    """The network on all inputs, as often as the test asks for: two passes with the flip test."""
-    model.eval()
+def forwards(network: Callable[[Tensor], Any], batches: Sequence[Tensor], passes: int, setting: Setting) -> None:
+    """The network on all inputs, as often as the test asks for: two passes with the flip test, unless joined in one."""
     for batch in batches:
         for _ in range(passes):
-            _output(model, batch, setting)
+            network(batch)
     setting.wait()
 
 

@@ -79,8 +79,9 @@ class GaussianCodec(Codec):
         return quarter_shift(heatmaps, keypoints), scores
 
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-        middle = constant(self.heatmap_size, keypoints_heatmap) / 2
-        stride_image = scale[:, None, :1] / self.heatmap_size[0]  # the height's follows from the aspect ratio
+        width, height = self.heatmap_size
+        middle = constant((width / 2, height / 2), keypoints_heatmap)
+        stride_image = scale[:, None, :1] / width  # the height's follows from the aspect ratio
         return (keypoints_heatmap - middle) * stride_image + center[:, None]
 
 

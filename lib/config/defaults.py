@@ -108,7 +108,7 @@ DEFAULTS: dict[str, Any] = {
         "CHECKPOINT": "",  # AUTO_RESUME from this file instead of checkpoint.pth in the output folder
     },
     "TEST": {
-        "BATCH_SIZE_PER_GPU": 32,  # crops per step; a GPU takes their mirror images with them
+        "BATCH_SIZE_PER_GPU": 32,  # crops per step, and their mirror images with them
         "MODEL_FILE": "",  # weights to score; '' is final_state.pth of the output folder
         "USE_GT_BBOX": False,  # True: the annotated boxes; False: the detections of COCO_BBOX_FILE. mpii, animals: True
         "BOTH_BOXES": False,  # score with the other kind of boxes too, at the end of a training and in tools/test.py
