@@ -82,9 +82,10 @@ class Seen:
         self.calls.append(output)
 
     def observe(self, batch: dict[str, Tensor], output: Tensor, keypoints: Tensor, scores: Tensor) -> None:
+        outputs = torch.cat(self.calls)  # those of the images, then those of their mirror images
         for place_, index in enumerate(batch["index"].tolist()):
             self.crops[index] = batch["crop"][place_].numpy()
-            self.plain[index] = self.calls[0][place_].numpy()  # the first call is the one that is not mirrored
+            self.plain[index] = outputs[place_].numpy()
             self.heatmaps[index] = output[place_].numpy()
         self.calls.clear()
 
