@@ -32,7 +32,8 @@ class AlignedCodec(Codec):
     def to_image(self, keypoints_heatmap: Tensor, center: Tensor, scale: Tensor) -> Tensor:
         width, height = self.heatmap_size
         stride_image = scale / constant((width - 1, height - 1), scale)
-        return keypoints_heatmap * stride_image[:, None] + torch.sub(center, scale, alpha=0.5)[:, None]
+        corner = torch.sub(center, scale, alpha=0.5)
+        return torch.addcmul(corner[:, None], keypoints_heatmap, stride_image[:, None])
 
 
 class DiskCodec(AlignedCodec):

@@ -1,14 +1,13 @@
 """Blurred heatmaps on a CPU: compiled loops over maps, blurred only around given pixels.
 
-blur.py and udp_loops.py call them. Every loop works on the maps `first` to `end` of arrays (N,h,w) float32, contiguous;
+blur.py and dark_loops.py call them. Every loop works on maps `first` to `end` of arrays (N,h,w) float32, contiguous;
 `step` takes every so many-th map only. Kernels are tuples of their weights from the middle outwards: a compiler that
 knows how many there are adds many pixels at once.
 """
 
 import numpy as np
 
-from ..utils.compiled import bits_of, compiled, fused
-from ..utils.heatmap_loops import LEAST
+from ..utils.compiled import compiled, fused
 
 
 @compiled
@@ -62,18 +61,6 @@ def weigh(values, apart, kernel, sums):
     step = np.uintp(apart)  # a compiler adds many at once if no index can count from the end
     for start in range(len(sums)):
         sums[start] = weighed(values, np.uintp(start), step, kernel)
-
-
-@fused
-def weighed_extremes(values, apart, kernel, count):
-    """The highest bits, as int32 and as uint32, of the first `count` sums that `weigh` gives; see `bit_extremes`."""
-    highest, most, step = LEAST, np.uint32(0), np.uintp(apart)
-    for start in range(count):
-        here = bits_of(weighed(values, np.uintp(start), step, kernel))
-        bare = np.uint32(here)
-        highest = here if here > highest else highest
-        most = bare if bare > most else most
-    return highest, most
 
 
 @compiled

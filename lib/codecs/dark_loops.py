@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ..utils.compiled import compiled
-from ..utils.heatmap_loops import first_maximum
+from ..utils.heatmap_loops import AHEAD, first_maximum
 from .blur_loops import blur_patch, room_of
 
 
@@ -20,19 +20,20 @@ def taylor_keypoints(first, end, maps, step, kernel, floor, keypoints, scores):
     middle outwards.
     """
     height, width = maps.shape[1:]
+    values, size = maps.reshape(-1), height * width
     reach = len(kernel) - 1
     room, logarithms = room_of((height + 2 * reach) * (width + 2 * reach)), np.empty((5, 5))
     window = np.empty(25, np.float32)
     for i in range(first, end):
         heatmap = maps[i * step]
-        index, score = first_maximum(heatmap.reshape(-1))
+        index, score = first_maximum(values, i * step * size, (i * step + 1) * size, AHEAD)
         y, x = divmod(index, width) if score > 0 else (0, 0)
         keypoints[i, 0], keypoints[i, 1], scores[i] = x, y, score
         if not (1 < x < width - 2 and 1 < y < height - 2):
             continue
         window[:] = blur_patch(heatmap, y - 2, x - 2, 5, 5, kernel, True, room)
         if window.min() < floor:  # see DarkCodec._log_windows
-            window *= score / first_maximum(blur_patch(heatmap, 0, 0, height, width, kernel, True, room))[1]
+            window *= score / first_maximum(blur_patch(heatmap, 0, 0, height, width, kernel, True, room), 0, size)[1]
         for pixel in range(25):
             value = window[pixel]
             logarithms[pixel // 5, pixel % 5] = math.log(floor if value < floor else value)

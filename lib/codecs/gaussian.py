@@ -82,7 +82,7 @@ class GaussianCodec(Codec):
         width, height = self.heatmap_size
         middle = constant((width / 2, height / 2), keypoints_heatmap)
         stride_image = scale[:, None, :1] / width  # the height's follows from the aspect ratio
-        return (keypoints_heatmap - middle) * stride_image + center[:, None]
+        return torch.addcmul(center[:, None], keypoints_heatmap - middle, stride_image)
 
 
 def quarter_shift(heatmaps: Tensor, keypoints: Tensor, above: int = ABOVE) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..utils.compiled import in_shares, loops_take
 from ..utils.heatmaps import argmax_2d, keypoints_in_loops
+from ..utils.vectors import LANES
 from . import udp_loops
 from .aligned import AlignedCodec, DiskCodec
 from .base import require
@@ -66,7 +67,7 @@ class UdpCodec(AlignedCodec):
         heatmaps = output.float()
         if not self.post_process:
             return argmax_2d(heatmaps)
-        if loops_take(heatmaps) and min(self.heatmap_size) >= len(self.kernel):
+        if loops_take(heatmaps) and self.heatmap_size[0] >= LANES:
             kernel = outwards(self.kernel)
             return keypoints_in_loops(udp_loops.taylor_keypoints, heatmaps, kernel, FLOOR, CEILING)
         keypoints, scores = argmax_2d(heatmaps)
@@ -127,7 +128,7 @@ class UdpOffsetCodec(DiskCodec):
         """
         self.check_output(output)
         output = output.float()
-        if loops_take(output):
+        if loops_take(output) and self.heatmap_size[0] >= LANES:
             return self._decode_in_loops(output.contiguous())
         disks, offsets_x, offsets_y = self.by_joint(output)
         pixels, scores = argmax_2d(blur(disks, self.disk_kernel, "reflect"))
@@ -136,11 +137,11 @@ class UdpOffsetCodec(DiskCodec):
 
     def _decode_in_loops(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """`decode` on a CPU."""
-        people, joints = len(output), self.num_joints
-        keypoints, scores = output.new_empty(people, joints, 2), output.new_empty(people, joints)
-        in_shares(udp_loops.disk_keypoints, scores.numel(), output.flatten(0, 1).numpy(), outwards(self.disk_kernel),
-                  outwards(self.offset_kernel), np.float32(self.kpd), keypoints.view(-1, 2).numpy(),
-                  scores.view(-1).numpy())  # fmt: skip
+        keypoints = output.new_empty(len(output), self.num_joints, 2)
+        scores = output.new_empty(len(output), self.num_joints)
+        maps, kernels = output.numpy().reshape(-1, *output.shape[2:]), (self.disk_kernel, self.offset_kernel)
+        in_shares(udp_loops.disk_keypoints, scores.numel(), maps, *map(outwards, kernels), np.float32(self.kpd),
+                  keypoints.numpy().reshape(-1, 2), scores.numpy().reshape(-1))  # fmt: skip
         return keypoints, scores
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numba import int32, njit, types
-from numba.extending import intrinsic
+from numba import njit
 from torch import Tensor
 
 SHARE = 256  # heatmaps that are worth a thread
-_FILES = sorted(Path(__file__).parents[1].rglob("*_loops.py"))
+_FILES = sorted([*Path(__file__).parents[1].rglob("*_loops.py"), *Path(__file__).parent.glob("vectors.py")])
 _STAMP = hashlib.sha256(b"".join(file.read_bytes() for file in _FILES)).hexdigest()
 
 
@@ -38,18 +37,6 @@ def _compiled(function: Callable, **options: Any) -> Callable:
     # Numba takes what is on the disk until the loop's own file changes. It also holds what the loop calls in others.
     loop._cache._cache_file._source_stamp = _STAMP
     return loop
-
-
-def _bits_of(typing: Any, number: Any) -> Any:
-    """The bits of a float32 number as int32, in a loop; of numbers in an array a view gives them."""
-
-    def same_bits(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], context.get_value_type(int32))
-
-    return int32(types.float32), same_bits
-
-
-bits_of: Any = intrinsic(_bits_of)
 
 
 def on_cpu(*tensors: Tensor) -> bool:
@@ -78,7 +65,8 @@ def in_shares(loop: Callable, count: int, *arguments: Any, share: int = SHARE) -
 
 def loops_take(maps: Tensor) -> bool:
     """Whether loops over maps, which are compiled for float32, may read these."""
-    return maps.dtype == torch.float32 and on_cpu(maps)
+    wanted = maps.requires_grad and torch.is_grad_enabled()
+    return maps.dtype == torch.float32 and maps.device.type == "cpu" and not wanted
 
 
 def over_maps(loop: Callable, maps: Tensor, *arguments: Any) -> None:

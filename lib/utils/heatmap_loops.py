@@ -6,66 +6,75 @@ float32, contiguous, and `step` takes every so many-th of them only.
 
 import numpy as np
 
+from . import vectors as vec
 from .compiled import compiled
 
-PIECE = 256  # numbers whose extremes are found at once, to know where to look for the one
+AHEAD = 2048  # numbers, 8 KiB: what is asked for in time to be there when it is read
 LEAST, MOST = np.int32(-(2**31)), np.int32(2**31 - 1)
 INFINITY, MINUS_INFINITY = np.int32(0x7F800000), np.uint32(0xFF800000)
 
 
 @compiled
-def bit_extremes(bits, unsigned):
-    """The highest and the lowest of float32 numbers' bits as int32, and the highest as uint32.
+def highest_bits(values, begin, end, ahead):
+    """The highest bits of float32 numbers, from `begin` to `end` of (n,), as int32 and as uint32.
 
     A processor compares whole numbers with no regard to NaN, sixteen at once. Bits of numbers above zero have the
     numbers' order, bits of those below, as int32 and as uint32, the reverse; NaN is beyond infinity of its sign.
     """
-    highest, lowest, most = LEAST, MOST, np.uint32(0)
-    for x in range(len(bits)):
-        here, bare = bits[x], unsigned[x]
-        highest = here if here > highest else highest
-        lowest = here if here < lowest else lowest
-        most = bare if bare > most else most
-    return highest, lowest, most
+    high, bare, rest = vec.filled(LEAST), vec.filled(np.int32(0)), end - (end - begin) % vec.LANES
+    for start in range(begin, rest, vec.LANES):
+        here = vec.bits_of(vec.load(values, np.uintp(start)))
+        if ahead > 0:
+            vec.fetch(values, np.uintp(start + ahead))
+        high, bare = vec.higher(high, here), vec.higher_bare(bare, here)
+    most_high, most_bare = vec.highest(high), vec.highest_bare(bare)
+    for index in range(rest, end):
+        last = vec.bits_of(values[index])
+        most_high, most_bare = max(most_high, last), max(most_bare, np.uint32(last))
+    return most_high, most_bare
 
 
 @compiled
-def is_finite(highest, most):
-    """Whether numbers with these `bit_extremes` are neither infinite nor NaN."""
-    return highest < INFINITY and most < MINUS_INFINITY
+def lowest_bits(values, begin, end):
+    """The lowest bits of numbers, from `begin` to `end` of (n,), as int32; see `highest_bits`."""
+    low, rest = vec.filled(MOST), end - (end - begin) % vec.LANES
+    for start in range(begin, rest, vec.LANES):
+        low = vec.lower(low, vec.bits_of(vec.load(values, np.uintp(start))))
+    least = vec.lowest(low)
+    for index in range(rest, end):
+        least = min(least, vec.bits_of(values[index]))
+    return least
 
 
 @compiled
-def first_maximum(values):
-    """Index and value of the first maximum of (n,) numbers; NaN is above all."""
-    bits, unsigned = values.view(np.int32), values.view(np.uint32)
-    highest, most, index = LEAST, np.uint32(0), 0
-    for start in range(0, len(bits), PIECE):
-        high, bare = highest_bits(bits[start : start + PIECE], unsigned[start : start + PIECE])
-        if high > highest:
-            highest, index = high, start
-        most = max(most, bare)
-    if highest > INFINITY or most > MINUS_INFINITY:
-        index = 0
+def is_finite(high, bare):
+    """Whether numbers with these `highest_bits` are neither infinite nor NaN."""
+    return high < INFINITY and bare < MINUS_INFINITY
+
+
+@compiled
+def first_maximum(values, begin, end, ahead=0):
+    """Place after `begin` and value of the first maximum of the numbers from `begin` to `end`; NaN is above all.
+
+    With `ahead` what is so many numbers further on is read meanwhile, to be in the cache when its turn comes.
+    """
+    high, bare = highest_bits(values, begin, end, ahead)
+    if high > INFINITY or bare > MINUS_INFINITY:
+        index = begin
         while not np.isnan(values[index]):
             index += 1
-        return index, values[index]
-    if highest < 0:  # all are below zero, where the lowest bits are the highest number's
-        highest, index = bit_extremes(bits, unsigned)[1], 0
-    while bits[index] != highest:
-        index += 1
-    return index, values[index]
-
-
-@compiled
-def highest_bits(bits, unsigned):
-    """The highest of float32 numbers' bits as int32 and as uint32; see `bit_extremes`."""
-    highest, most = LEAST, np.uint32(0)
-    for x in range(len(bits)):
-        here, bare = bits[x], unsigned[x]
-        highest = here if here > highest else highest
-        most = bare if bare > most else most
-    return highest, most
+        return index - begin, values[index]
+    if high < 0:  # all are below zero, where the lowest bits are the highest number's
+        high = lowest_bits(values, begin, end)
+    wanted, start = vec.filled(high), begin
+    while start + vec.LANES <= end:
+        place = vec.first_equal(vec.bits_of(vec.load(values, np.uintp(start))), wanted)
+        if place < vec.LANES:
+            return start + place - begin, vec.float_of(high)
+        start += vec.LANES
+    while vec.bits_of(values[start]) != high:
+        start += 1
+    return start - begin, vec.float_of(high)
 
 
 @compiled
@@ -75,11 +84,13 @@ def maxima(first, end, maps, step, above, keypoints, scores):
     With `above` of 0 and more moved 0.25 px toward the higher neighbours; see gaussian.quarter_shift.
     """
     height, width = maps.shape[1:]
+    values, size = maps.reshape(-1), height * width
     for i in range(first, end):
-        heatmap = maps[i * step]
-        index, scores[i] = first_maximum(heatmap.reshape(-1))
+        begin = i * step * size
+        index, scores[i] = first_maximum(values, begin, begin + size, AHEAD)
         y, x = divmod(index, width) if scores[i] > 0 else (0, 0)
         keypoints[i, 0], keypoints[i, 1] = x, y
         if 0 <= above < x < width - 1 and above < y < height - 1:
-            keypoints[i, 0] += 0.25 * np.sign(heatmap[y, x + 1] - heatmap[y, x - 1])
-            keypoints[i, 1] += 0.25 * np.sign(heatmap[y + 1, x] - heatmap[y - 1, x])
+            here = begin + index
+            keypoints[i, 0] += 0.25 * np.sign(values[here + 1] - values[here - 1])
+            keypoints[i, 1] += 0.25 * np.sign(values[here + width] - values[here - width])
