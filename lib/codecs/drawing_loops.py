@@ -6,6 +6,7 @@ of arrays (N,h,w) float32, contiguous.
 
 import numpy as np
 
+from ..utils import vectors as vec
 from ..utils.compiled import compiled
 
 # Profiles are 2^50 times as high, their products 2^100 times; so high the smallest normal number, 2^-126, is 2^-26, and
@@ -16,41 +17,55 @@ NOTHING, ZERO = np.float32(2.0**-51), np.float32(0)  # below the first, half the
 
 
 @compiled
-def gaussians(first, end, mean, drawn, middle, reach, spread, maps, bits):
+def gaussians(first, end, mean, drawn, middle, reach, spread, maps):
     """Fills `maps` with Gaussians exp(-r^2 / spread) around means (N,2), where drawn (N,), and with zeros.
 
-    They are cut off outside `rendering.window` of `reach` around `middle` (N,2); `bits` are the maps as int32. Far from
-    the mean values are below float32's normal range, where a processor multiplies a hundred times slower: they are
-    found as whole numbers, in units of the smallest.
+    They are cut off outside `rendering.window` of `reach` around `middle` (N,2). Far from the mean values are below
+    float32's normal range, where a processor multiplies a hundred times slower: they are found as whole numbers, in
+    units of the smallest.
     """
     height, width = maps.shape[1:]
-    line, column = np.empty(width, np.float32), np.empty(height, np.float32)
+    line, column, values = np.empty(width, np.float32), np.empty(height, np.float32), maps.reshape(-1)
     for i in range(first, end):
         maps[i] = 0
         if not drawn[i]:
             continue
+        line[:] = 0
         first_x, end_x = raised_profile(mean[i, 0], middle[i, 0], reach, spread, line)
         first_y, end_y = raised_profile(mean[i, 1], middle[i, 1], reach, spread, column)
         if first_x == end_x or first_y == end_y:
             continue
-        profile = line[first_x:end_x]
-        lowest = np.float64(min(profile[0], profile[-1])) * min(column[first_y], column[end_y - 1])
-        if lowest >= NORMAL:
-            for y in range(first_y, end_y):
-                value, row = column[y], maps[i, y, first_x:end_x]
-                for x in range(len(profile)):
-                    row[x] = value * profile[x] * LOWERED
-            continue
+        lowest = np.float64(min(line[first_x], line[end_x - 1])) * min(column[first_y], column[end_y - 1])
         for y in range(first_y, end_y):
-            # No product here is below the normal range, and none that is below it once it is lowered is lowered.
-            value, row, row_bits = column[y], maps[i, y, first_x:end_x], bits[i, y, first_x:end_x]
-            least = NOTHING / value
-            for x in range(len(profile)):
-                product = value * (profile[x] if profile[x] >= least else ZERO)
-                row[x] = (product if product >= NORMAL else ZERO) * LOWERED
-            for x in range(len(profile)):
-                product = value * (profile[x] if profile[x] >= least else ZERO)
-                row_bits[x] |= np.int32(np.rint((product if product < NORMAL else ZERO) * UNITS))
+            row = (i * height + y) * width
+            if width < vec.LANES:
+                draw_narrow(values, row, column[y], line, first_x, end_x)
+            elif lowest >= NORMAL:
+                for start in range(first_x, end_x, vec.LANES):
+                    x = np.uintp(min(start, width - vec.LANES))
+                    product = vec.times(vec.load(line, x), vec.filled(column[y]))
+                    vec.store(values, np.uintp(row) + x, vec.times(product, vec.filled(LOWERED)))
+            else:
+                least = vec.filled(NOTHING / column[y])
+                for start in range(first_x, end_x, vec.LANES):
+                    x = np.uintp(min(start, width - vec.LANES))
+                    # No product here is below the normal range, and none that is below it once it is lowered is.
+                    product = vec.times(vec.at_least(vec.load(line, x), least), vec.filled(column[y]))
+                    normal = vec.times(vec.at_least(product, vec.filled(NORMAL)), vec.filled(LOWERED))
+                    units = vec.rounded(vec.times(vec.below(product, vec.filled(NORMAL)), vec.filled(UNITS)))
+                    vec.store(values, np.uintp(row) + x, vec.floats_of(vec.either(vec.bits_of(normal), units)))
+
+
+@compiled
+def draw_narrow(values, row, value, line, first_x, end_x):
+    """Writes a Gaussian's row of fewer pixels than a vector has."""
+    least = NOTHING / value
+    for x in range(first_x, end_x):
+        product = value * line[x] if line[x] >= least else ZERO
+        if product >= NORMAL:
+            values[row + x] = product * LOWERED
+        else:
+            values[row + x] = vec.float_of(np.int32(np.rint(product * UNITS)))
 
 
 @compiled

@@ -69,7 +69,7 @@ def _gaussians_in_loops(
     arrays = [each.contiguous().numpy() for each in (mean.reshape(-1, 2), drawn.reshape(-1), around.reshape(-1, 2))]
     same_type = np.asarray(reach, arrays[2].dtype)[()]  # the windows' arithmetic is that of `window`
     flat = maps.view(len(arrays[0]), size[1], size[0]).numpy()
-    in_shares(drawing_loops.gaussians, len(flat), *arrays, same_type, 2.0 * sigma**2, flat, flat.view(np.int32))
+    in_shares(drawing_loops.gaussians, len(flat), *arrays, same_type, 2.0 * sigma**2, flat)
     return maps
 
 

@@ -125,9 +125,44 @@ def turned(typing: Any, floats: Any) -> Any:
 
 
 @intrinsic
+def floats_of(typing: Any, bits: Any) -> Any:
+    """The FLOATS with these BITS."""
+    return FLOATS(BITS), _reread(FLOATS)
+
+
+@intrinsic
 def plus(typing: Any, one: Any, other: Any) -> Any:
     """Sums of FLOATS."""
     return FLOATS(FLOATS, FLOATS), lambda context, builder, signature, given: builder.fadd(*given)
+
+
+@intrinsic
+def times(typing: Any, one: Any, other: Any) -> Any:
+    """Products of FLOATS."""
+    return FLOATS(FLOATS, FLOATS), lambda context, builder, signature, given: builder.fmul(*given)
+
+
+@intrinsic
+def either(typing: Any, one: Any, other: Any) -> Any:
+    """The bits that are set in one of two BITS or in both."""
+    return BITS(BITS, BITS), lambda context, builder, signature, given: builder.or_(*given)
+
+
+def _kept(comparison: str) -> Any:
+    """An intrinsic: those of FLOATS that compare so with others, and 0 for the rest."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        zeros = ir.Constant(FLOATS.llvm, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(comparison, *given), given[0], zeros)
+
+    @intrinsic
+    def kept(typing: Any, one: Any, other: Any) -> Any:
+        return FLOATS(FLOATS, FLOATS), emit
+
+    return kept
+
+
+at_least, below = _kept(">="), _kept("<")
 
 
 def _called(name: str, result: Any, *operands: Vector) -> Callable[..., Any]:
@@ -145,6 +180,17 @@ def _called(name: str, result: Any, *operands: Vector) -> Callable[..., Any]:
 def product_plus(typing: Any, one: Any, other: Any, more: Any) -> Any:
     """`one` times `other` plus `more`, FLOATS, rounded once where the processor can."""
     return FLOATS(FLOATS, FLOATS, FLOATS), _called("fmuladd", FLOATS, FLOATS, FLOATS, FLOATS)
+
+
+@intrinsic
+def rounded(typing: Any, floats: Any) -> Any:
+    """FLOATS as the nearest int32, of two the even one; their BITS."""
+    nearest = _called("rint", FLOATS, FLOATS)
+
+    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.fptosi(nearest(context, builder, signature, given), BITS.llvm)
+
+    return BITS(FLOATS), emit
 
 
 @intrinsic

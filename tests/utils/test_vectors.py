@@ -31,6 +31,15 @@ def weigh(values, others, given):
 
 
 @compiled
+def sort_out(values, others, given):
+    one, other = vec.load(values, np.uintp(BEFORE)), vec.load(others, np.uintp(BEFORE))
+    vec.store(given, np.uintp(0), vec.at_least(one, other))
+    vec.store(given, np.uintp(vec.LANES), vec.below(one, other))
+    whole = vec.rounded(vec.times(one, vec.filled(np.float32(2))))
+    vec.store(given, np.uintp(2 * vec.LANES), vec.floats_of(vec.either(whole, vec.filled(np.int32(1)))))
+
+
+@compiled
 def compare(values, others):
     one, other = vec.bits_of(vec.load(values, np.uintp(BEFORE))), vec.bits_of(vec.load(others, np.uintp(BEFORE)))
     return (
@@ -62,6 +71,17 @@ def test_products_and_sums(numbers, others):
     weigh(placed(numbers), placed(others), given_numbers)
     expected = 0.5 * numbers.astype(np.float64) + (numbers + others)
     np.testing.assert_allclose(given_numbers, expected, rtol=1e-6, atol=1e-37)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(*[arrays(np.float32, vec.LANES, elements=st.floats(-1e3, 1e3, width=32))] * 2)
+def test_numbers_are_sorted_out_and_rounded(numbers, others):
+    given_numbers = np.zeros(3 * vec.LANES, np.float32)
+    sort_out(placed(numbers), placed(others), given_numbers)
+    reaching, missing, odd = np.split(given_numbers, 3)
+    np.testing.assert_array_equal(reaching, np.where(numbers >= others, numbers, 0))
+    np.testing.assert_array_equal(missing, np.where(numbers < others, numbers, 0))
+    np.testing.assert_array_equal(odd.view(np.int32), np.rint(numbers * 2).astype(np.int32) | 1)
 
 
 @settings(deadline=None)  # the first call compiles
