@@ -47,7 +47,7 @@ from .speed import report
 from .speed.copies import repeat_sample
 from .speed.gpu import CARD
 from .speed.networks import ON_CPU, SMALL, W32, Network, Setting, configure, taught
-from .speed.whole import Validator, ready_to_score
+from .speed.whole import Validator, ready_to_score, scored_at_once
 
 HERE = Path(__file__).resolve().parent
 NETWORK = ("network forward", "network and loss backward", "optimizer")
@@ -168,7 +168,8 @@ def evaluation(samples: Path, folder: Path, network: Network, setting: Setting) 
     device = setting.device
     root = repeat_sample(samples, folder, network.copies, network.images)
     cfg = configure(network, root, folder, *setting.own_keys)
-    codec, model = build_codec(cfg), setting.compiled(place(ready_to_score(cfg, taught(cfg, 0)), device))
+    codec, model = build_codec(cfg), place(ready_to_score(cfg, taught(cfg, 0), device), device)
+    setting.compiled(model, scored_at_once(cfg))
     validator = Validator(cfg, codec, device, folder / "output")
     reading = {"reading and decoding JPEGs": (validator.dataset.images, "read")}
     functions = {

@@ -23,6 +23,7 @@ from heatpose.config import load_config, replaced, scored_config
 from heatpose.core.distributed import ALONE, World, end, join
 from heatpose.core.evaluate import build_scorer
 from heatpose.core.folding import flattened, fold_batch_norm
+from heatpose.core.fusing import fuse_activations
 from heatpose.core.predict import MeanAccuracy, predict
 from heatpose.core.train import TrainingError
 from heatpose.dataset import build_dataset, test_loader
@@ -161,14 +162,18 @@ def network_name(cfg: Any) -> str:
     return f"{cfg.MODEL.NAME} (STYLE {cfg.MODEL.STYLE})" if cfg.MODEL.NAME == "pose_resnet" else cfg.MODEL.NAME
 
 
-def ready_to_score(cfg: Any, model: torch.nn.Module) -> torch.nn.Module:
-    """`model`, or a copy that gives the same numbers sooner; see core.folding.
+def ready_to_score(cfg: Any, model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """`model`, or a copy that gives the same numbers up to rounding sooner on `device`.
 
-    Not for ADAPT's methods, whose modules keep what they have seen, which a copy does not. Nor for bf16: there a folded
-    network adds its biases to what is rounded already, and its keypoints lie three times as far from float32's.
+    Not for ADAPT's methods, whose modules keep what they have seen, which a copy does not. In bf16 BatchNorm is folded
+    only where the convolution's kernel adds what it comes to before it rounds; see core.fusing.
     """
-    if cfg.COMPUTE.PRECISION != "fp32" or cfg.ADAPT.METHOD:
+    if cfg.ADAPT.METHOD:
         return model
+    if cfg.COMPUTE.PRECISION != "fp32":
+        # torch.compile fuses by itself, and does not know these kernels.
+        own_kernels = device.type == "cuda" and cfg.COMPUTE.COMPILE in ("none", "cudagraphs")
+        return fuse_activations(model) if own_kernels else model
     folded = fold_batch_norm(model)
     # HRNet's branches run side by side in CUDA graphs, which a list of layers does not know of.
     return folded if folded is model or cfg.COMPUTE.COMPILE == "cudagraphs" else flattened(folded)

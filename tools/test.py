@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if content.get("codec", codec.name) != codec.name:
         logger.warning("%s was trained with codec %s, scored with %s", weights, content["codec"], codec.name)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    model = ready_to_score(cfg, model)
+    model = ready_to_score(cfg, model, device)
     place(model, device)
     compile_networks(cfg.COMPUTE.COMPILE, device, model, scored_at_once=scored_at_once(cfg))
     logger.info("%s: %s parameters, weights of %s", network_name(cfg), f"{parameters:,}", weights)

@@ -48,9 +48,9 @@ class Setting:
         """The same place for the plain path."""
         return Setting(self.device, self.workers)
 
-    def compiled(self, model: nn.Module) -> nn.Module:
-        """The network, to be compiled or recorded at its next call where that is asked for."""
-        compile_networks(self.compilation, self.device, model)
+    def compiled(self, model: nn.Module, scored_at_once: int = 0) -> nn.Module:
+        """The network, to be compiled or recorded at its next call where that is asked for; see `compile_networks`."""
+        compile_networks(self.compilation, self.device, model, scored_at_once=scored_at_once)
         return model
 
     def wait(self) -> None:

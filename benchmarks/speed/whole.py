@@ -33,7 +33,7 @@ DIFFERENT = 192  # crops of the network's work alone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-from common import Validator, ready_to_score  # noqa: E402
+from common import Validator, ready_to_score, scored_at_once  # noqa: E402
 from train import build_objective  # noqa: E402
 
 
@@ -50,7 +50,8 @@ def _test(samples: Path, folder: Path, network: Network, setting: Setting) -> Pa
     cfg, own_cfg = (configure(network, root, folder, *keys) for keys in (setting.keys, setting.own_keys))
     lessons = configure(network, repeat_sample(samples, folder / "once", 1), folder)
     as_built = taught(lessons, network.lessons, device)
-    own = setting.compiled(place(ready_to_score(own_cfg, copy.deepcopy(as_built)), device)).eval()
+    own = place(ready_to_score(own_cfg, copy.deepcopy(as_built), device), device).eval()
+    setting.compiled(own, scored_at_once(own_cfg))
     boxes = plain_run.Boxes(cfg, build_codec(cfg))
     validator = Validator(own_cfg, build_codec(cfg), device, folder / "output")
     inputs = _inputs([validator.dataset[number]["crop"] for number in range(len(validator.dataset))], cfg, device)

@@ -12,6 +12,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 logger = logging.getLogger(__name__)
 
+# Of torch.fx, from whatever a network does with what stands for a tensor.
+TRACE_ERRORS = (TraceError, TypeError, RuntimeError, AttributeError)
+
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
     """A copy of `model` for inference whose BatchNorms are folded into the convolutions before them; `model` stays, set
@@ -22,17 +25,19 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     would be folded as often. BatchNorm that no convolution feeds stays as it is, and so does what is no plain layer:
     one with hooks, with a second name, or whose weights something else reads.
     """
-    graph = _traced(model.eval())
-    if graph is None:
+    try:
+        graph = traced(model.eval())
+    except TRACE_ERRORS as error:
+        logger.info("BatchNorm is not folded into the convolutions: %s", str(error).splitlines()[0])
         return model
     called = Counter(node.target for node in graph.nodes if node.op == "call_module")
     if any(count > 1 and model.get_submodule(str(name)).state_dict() for name, count in called.items()):
         return model
     folded = copy.deepcopy(model)
-    for convolution, norm in _pairs(graph, folded):
-        layers: list[Any] = [folded.get_submodule(name) for name in (convolution, norm)]
-        _replace(folded, convolution, fuse_conv_bn_eval(*layers))
-        _replace(folded, norm, nn.Identity())
+    for convolution, norm in normalised_convolutions(graph, folded):
+        layers: list[Any] = [folded.get_submodule(str(node.target)) for node in (convolution, norm)]
+        _replace(folded, str(convolution.target), fuse_conv_bn_eval(*layers))
+        _replace(folded, str(norm.target), nn.Identity())
     return folded
 
 
@@ -41,8 +46,9 @@ def flattened(model: nn.Module) -> nn.Module:
 
     A twentieth of a small network's time. `model` itself where torch.fx cannot trace it.
     """
-    graph = _traced(model)
-    if graph is None:
+    try:
+        graph = traced(model)
+    except TRACE_ERRORS:
         return model
     for node in [*graph.nodes]:
         if node.op == "call_module" and isinstance(model.get_submodule(str(node.target)), nn.Identity):
@@ -51,16 +57,13 @@ def flattened(model: nn.Module) -> nn.Module:
     return fx.GraphModule(model, graph).train(model.training)
 
 
-def _traced(model: nn.Module) -> fx.Graph | None:
-    try:
-        return fx.Tracer().trace(model)
-    except (TraceError, TypeError, RuntimeError, AttributeError) as error:  # whatever a network does with a proxy
-        logger.info("BatchNorm is not folded into the convolutions: %s", str(error).splitlines()[0])
-        return None
+def traced(model: nn.Module) -> fx.Graph:
+    """What `model` does; one of TRACE_ERRORS where it asks a tensor for more than its values."""
+    return fx.Tracer().trace(model)
 
 
-def _pairs(graph: fx.Graph, model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Names of convolutions and of the BatchNorms that alone take what they give."""
+def normalised_convolutions(graph: fx.Graph, model: nn.Module) -> Iterator[tuple[fx.Node, fx.Node]]:
+    """Calls of convolutions and of the BatchNorms that alone take what they give, of plain layers; see above."""
     names = Counter(layer for _, layer in model.named_modules(remove_duplicate=False))
     read = {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
 
@@ -77,7 +80,7 @@ def _pairs(graph: fx.Graph, model: nn.Module) -> Iterator[tuple[str, str]]:
         if not is_layer(node, nn.BatchNorm2d) or not is_layer(before, nn.Conv2d) or len(before.users) > 1:
             continue
         if model.get_submodule(node.target).running_mean is not None:
-            yield before.target, node.target
+            yield before, node
 
 
 def _replace(model: nn.Module, name: str, layer: nn.Module) -> None:

@@ -62,6 +62,8 @@ class ExchangeModule(nn.Module):
         expansion: channels of the outputs over those of their branches; other than 1 only with `outputs` 1 (UDP).
     """
 
+    is_side_by_side = True  # its parts may be changed, but not be made one with it; see core.fusing
+
     def __init__(self, stage: Stage, outputs: int, expansion: int = 1):
         super().__init__()
         widths = stage.widths

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch import fx, nn
 
 from heatpose.config import load_config
@@ -24,7 +25,7 @@ def test_the_network_that_is_scored(repository, monkeypatch, pairs, folded, flat
     name = "mspn_96x64" if "mspn" in pairs else "hrnet_64x48"
     cfg = load_config(repository / f"experiments/toy/{name}.yaml", pairs)
     model = build_model(cfg)
-    found = ready_to_score(cfg, model)
+    found = ready_to_score(cfg, model, torch.device("cpu"))
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in found.modules()) != folded
     assert isinstance(found, fx.GraphModule) == flat

@@ -1,0 +1,129 @@
+"""Networks for scoring alone in bf16 on a GPU: convolution, BatchNorm, the sum with a shortcut and ReLU in one kernel.
+
+The kernel adds the bias, which is what BatchNorm comes to, and the shortcut to the convolution's float32 sums and
+rounds once; one by one, each reads the whole feature map, rounds it and writes it.
+"""
+
+import copy
+import operator
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .folding import TRACE_ERRORS, normalised_convolutions, traced
+
+CHANNELS = 8  # cuDNN's kernels take multiples of it
+
+
+class FusedConvolution(nn.Module):
+    """ReLU(convolution(x) + bias + shortcut) of maps (B,C,h,w) and, if given, a shortcut of the output's shape."""
+
+    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype):
+        super().__init__()
+        assert layer.bias is not None
+        self.weight = nn.Parameter(layer.weight.detach().to(dtype), requires_grad=False)
+        self.bias = nn.Parameter(layer.bias.detach().to(dtype), requires_grad=False)
+        self.how: Any = layer.stride, layer.padding, layer.dilation, layer.groups
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        x = x.to(self.weight.dtype)
+        if not x.is_cuda:
+            output = F.conv2d(x, self.weight, self.bias, *self.how)
+            return F.relu(output if shortcut is None else output + shortcut.to(output.dtype))
+        if shortcut is None:
+            return torch.cudnn_convolution_relu(x, self.weight, self.bias, *self.how)
+        return torch.cudnn_convolution_add_relu(x, self.weight, shortcut.to(x.dtype), 1.0, self.bias, *self.how)
+
+
+def fuse_activations(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """A copy of `model` for scoring whose convolutions that lead through BatchNorm to a ReLU are FusedConvolutions.
+
+    Parts that torch.fx cannot trace stay as they are but for theirs, and so do layers that `folding` would leave, and
+    convolutions in groups or of channels that are no multiples of CHANNELS.
+    """
+    return _fused(copy.deepcopy(model).eval(), dtype)
+
+
+def _fused(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """`module`, or what is to stand in its place."""
+    if not any(getattr(part, "is_side_by_side", False) for part in module.modules()) and not _has_hooks(module):
+        try:
+            return _with_fused_layers(module, traced(module), dtype)
+        except TRACE_ERRORS:
+            pass  # its parts may be traced
+    for name, part in module.named_children():
+        if any(part.children()):
+            setattr(module, name, _fused(part, dtype))
+    return module
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+class _Chain(NamedTuple):
+    """Calls, torch.fx's nodes, that one FusedConvolution does; only the last is used by others. `sum` may be None."""
+
+    convolution: Any
+    norm: Any
+    sum: Any
+    relu: Any
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        shortcuts = [] if self.sum is None else [each for each in self.sum.args if each is not self.norm]
+        return (self.convolution.args[0], *shortcuts)
+
+
+def _with_fused_layers(module: nn.Module, graph: fx.Graph, dtype: torch.dtype) -> nn.Module:
+    chains = [*_chains(module, graph)]
+    if not chains:
+        return module
+    network = fx.GraphModule(module, graph)
+    for number, chain in enumerate(chains):
+        layers: list[Any] = [network.get_submodule(str(node.target)) for node in (chain.convolution, chain.norm)]
+        name = f"fused_{number}"
+        network.add_module(name, FusedConvolution(fuse_conv_bn_eval(*layers), dtype))
+        with graph.inserting_before(chain.relu):
+            chain.relu.replace_all_uses_with(graph.call_module(name, chain.inputs))
+        for node in (chain.relu, chain.sum, chain.norm, chain.convolution):
+            if node is not None:
+                graph.erase_node(node)
+    network.delete_all_unused_submodules()
+    network.recompile()
+    return network.eval()
+
+
+def _chains(module: nn.Module, graph: fx.Graph) -> Iterator[_Chain]:
+    pairs = normalised_convolutions(graph, module)
+    convolutions: dict[Any, Any] = {norm: convolution for convolution, norm in pairs if _is_taken(convolution, module)}
+    for relu in graph.nodes:
+        given: Any = relu.args[0] if relu.args else None
+        if not _is_relu(relu, module) or not _has_one_user(given):
+            continue
+        if given in convolutions:
+            yield _Chain(convolutions[given], given, None, relu)
+        elif given.op == "call_function" and given.target is operator.add:
+            norm = next((each for each in given.args if _has_one_user(each) and each in convolutions), None)
+            if norm is not None and len({each for each in given.args if isinstance(each, fx.Node)}) == 2:
+                yield _Chain(convolutions[norm], norm, given, relu)
+
+
+def _has_one_user(node: Any) -> bool:
+    return isinstance(node, fx.Node) and len(node.users) == 1
+
+
+def _is_relu(node: fx.Node, module: nn.Module) -> bool:
+    if node.op == "call_module":
+        return type(module.get_submodule(str(node.target))) is nn.ReLU
+    return node.op == "call_function" and node.target in (F.relu, torch.relu)
+
+
+def _is_taken(convolution: fx.Node, module: nn.Module) -> bool:
+    layer: Any = module.get_submodule(str(convolution.target))
+    plain = layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return plain and layer.in_channels % CHANNELS == layer.out_channels % CHANNELS == 0

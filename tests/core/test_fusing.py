@@ -1,0 +1,132 @@
+"""Networks with fused convolutions give what the others give, up to rounding."""
+
+import copy
+import operator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from heatpose.config import load_config
+from heatpose.core.folding import fold_batch_norm
+from heatpose.core.fusing import FusedConvolution, fuse_activations
+from heatpose.models import build_model
+from heatpose.models.pose_hrnet import ExchangeModule
+from heatpose.utils.batch import final_output, place
+from heatpose.utils.precision import FP32, Precision
+
+TOY = ["hrnet_64x48", "lpn_64x48", "hourglass", "grmi", "mspn_96x64"]
+
+
+def used(model):
+    """The network with weights and statistics of a size that matters everywhere."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2.0)
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    return model.eval()
+
+
+def toy(repository, name):
+    cfg = load_config(repository / f"experiments/toy/{name}.yaml")
+    width, height = cfg.MODEL.IMAGE_SIZE
+    return used(build_model(cfg)), torch.randn(2, 3, height, width)
+
+
+def fused_convolutions(model):
+    return [module for module in model.modules() if isinstance(module, FusedConvolution)]
+
+
+@pytest.mark.parametrize("name", TOY)
+def test_the_output_stays_and_so_does_the_network(repository, name):
+    model, images = toy(repository, name)
+    before = copy.deepcopy(model.state_dict())
+    fused = fuse_activations(model, torch.float32)
+    with torch.inference_mode():
+        expected, found = (final_output(each(images)) for each in (model, fused))
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert len(fused_convolutions(fused)) > 10
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_branches_stay_apart(repository):
+    """They are recorded side by side, which a network in one piece could not be."""
+    model, _ = toy(repository, "hrnet_64x48")
+    parts = [[type(part) for part in each.modules()].count(ExchangeModule) for each in (model, fuse_activations(model))]
+    assert parts[0] == parts[1] > 0
+
+
+class Block(nn.Module):
+    """A convolution, BatchNorm, sum and ReLU, in several ways."""
+
+    def __init__(self, way="", **options):
+        super().__init__()
+        self.way = way
+        self.conv = nn.Conv2d(8, 8, 3, **{"padding": 1, **options})
+        self.norm, self.relu = nn.BatchNorm2d(8), nn.ReLU()
+        if way == "hook":
+            self.conv.register_forward_hook(lambda layer, given, output: 2 * output)
+
+    def forward(self, x):
+        output = self.norm(self.conv(x))
+        if self.way == "shortcut first":
+            return F.relu(x + output)
+        if self.way == "shortcut":
+            return torch.relu(operator.add(output, x))
+        if self.way == "a number":
+            return self.relu(output + 1)
+        if self.way == "both":
+            return self.relu(output) + output
+        if self.way == "twice":
+            return self.relu(output + output)
+        return self.relu(output)
+
+
+@pytest.mark.parametrize(("way", "options", "count"), [
+    ("", {}, 1), ("shortcut", {}, 1), ("shortcut first", {}, 1), ("a number", {}, 0), ("both", {}, 0), ("twice", {}, 0),
+    ("hook", {}, 0), ("", {"groups": 2}, 0), ("", {"padding": "same"}, 0), ("", {"padding_mode": "reflect"}, 0),
+    ("", {"bias": False}, 1), ("", {"dilation": 2, "padding": 2}, 1), ("", {"stride": 2}, 1),
+])  # fmt: skip
+def test_what_is_fused(way, options, count):
+    model, images = used(Block(way, **options)), torch.randn(2, 8, 6, 5)
+    fused = fuse_activations(model, torch.float32)
+    assert len(fused_convolutions(fused)) == count
+    with torch.inference_mode():
+        torch.testing.assert_close(fused(images), model(images), rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_what_cannot_be_traced_are_fused():
+    class Unusual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList([Block(), nn.Sequential(Block("shortcut"))])
+
+        def forward(self, x):
+            for block in self.blocks if x.shape[0] > 1 else []:
+                x = block(x)
+            return x
+
+    model, images = used(Unusual()), torch.randn(2, 8, 6, 5)
+    fused = fuse_activations(model, torch.float32)
+    assert len(fused_convolutions(fused)) == 2
+    with torch.inference_mode():
+        torch.testing.assert_close(fused(images), model(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", TOY)
+def test_on_a_card_it_is_as_near_to_float32_as_unfused_networks_are(repository, name):
+    model, images = toy(repository, name)
+    cuda = torch.device("cuda")
+    images = images.to(cuda).contiguous(memory_format=torch.channels_last)
+    networks = [model, fuse_activations(model), fold_batch_norm(model)]
+    ways = zip(networks, (FP32, Precision("bf16"), Precision("bf16")), strict=True)
+    with torch.inference_mode():
+        exact, fused, folded = (final_output(way.run(place(each, cuda), images)) for each, way in ways)
+    errors = [float((each - exact).norm() / exact.norm()) for each in (fused, folded)]
+    assert len(fused_convolutions(networks[1])) > 10
+    assert errors[0] < 0.03 and errors[0] < 1.5 * errors[1]
