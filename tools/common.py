@@ -163,20 +163,20 @@ def network_name(cfg: Any) -> str:
 
 
 def ready_to_score(cfg: Any, model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
-    """`model`, or a copy that gives the same numbers up to rounding sooner on `device`.
+    """`model`, or a copy that gives the same numbers up to rounding sooner on `device`; see core.folding and fusing.
 
     Not for ADAPT's methods, whose modules keep what they have seen, which a copy does not. In bf16 BatchNorm is folded
-    only where the convolution's kernel adds what it comes to before it rounds; see core.fusing.
+    only where the convolution's kernel adds what it comes to before it rounds.
     """
     if cfg.ADAPT.METHOD:
         return model
+    # torch.compile fuses by itself, and does not know cuDNN's kernels.
+    if device.type == "cuda" and cfg.COMPUTE.COMPILE in ("none", "cudagraphs"):
+        return fuse_activations(model, torch.float32 if cfg.COMPUTE.PRECISION == "fp32" else torch.bfloat16)
     if cfg.COMPUTE.PRECISION != "fp32":
-        # torch.compile fuses by itself, and does not know these kernels.
-        own_kernels = device.type == "cuda" and cfg.COMPUTE.COMPILE in ("none", "cudagraphs")
-        return fuse_activations(model) if own_kernels else model
+        return model
     folded = fold_batch_norm(model)
-    # HRNet's branches run side by side in CUDA graphs, which a list of layers does not know of.
-    return folded if folded is model or cfg.COMPUTE.COMPILE == "cudagraphs" else flattened(folded)
+    return folded if folded is model else flattened(folded)
 
 
 def scored_at_once(cfg: Any) -> int:

@@ -1,4 +1,4 @@
-"""Networks for scoring alone in bf16 on a GPU: convolution, BatchNorm, the sum with a shortcut and ReLU in one kernel.
+"""Networks for scoring alone on a GPU: convolution, BatchNorm, the sum with a shortcut and ReLU in one kernel.
 
 The kernel adds the bias, which is what BatchNorm comes to, and the shortcut to the convolution's float32 sums and
 rounds once; one by one, each reads the whole feature map, rounds it and writes it.
@@ -39,11 +39,13 @@ class FusedConvolution(nn.Module):
         return torch.cudnn_convolution_add_relu(x, self.weight, shortcut.to(x.dtype), 1.0, self.bias, *self.how)
 
 
-def fuse_activations(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+def fuse_activations(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of `model` for scoring whose convolutions that lead through BatchNorm to a ReLU are FusedConvolutions.
 
-    Parts that torch.fx cannot trace stay as they are but for theirs, and so do layers that `folding` would leave, and
-    convolutions in groups or of channels that are no multiples of CHANNELS.
+    They compute in `dtype`, float32 or bfloat16; in float32 the other BatchNorms are folded, which in bfloat16 would
+    round before the bias comes. Parts that torch.fx cannot trace stay as they are but for their own parts, and so do
+    layers that `folding` would leave. Convolutions in groups or of channels that are no multiples of CHANNELS are not
+    fused.
     """
     return _fused(copy.deepcopy(model).eval(), dtype)
 
@@ -66,49 +68,62 @@ def _has_hooks(module: nn.Module) -> bool:
 
 
 class _Chain(NamedTuple):
-    """Calls, torch.fx's nodes, that one FusedConvolution does; only the last is used by others. `sum` may be None."""
+    """Calls, torch.fx's nodes, that one layer does; only the last is used by others. `sum` and `relu` may be None."""
 
     convolution: Any
     norm: Any
-    sum: Any
-    relu: Any
+    sum: Any = None
+    relu: Any = None
+
+    @property
+    def nodes(self) -> list[Any]:
+        """From the last to the first."""
+        return [node for node in (self.relu, self.sum, self.norm, self.convolution) if node is not None]
 
     @property
     def inputs(self) -> tuple[Any, ...]:
         shortcuts = [] if self.sum is None else [each for each in self.sum.args if each is not self.norm]
         return (self.convolution.args[0], *shortcuts)
 
+    def layer(self, module: nn.Module, dtype: torch.dtype) -> nn.Module:
+        layers: list[Any] = [module.get_submodule(str(node.target)) for node in (self.convolution, self.norm)]
+        folded = fuse_conv_bn_eval(*layers)
+        return folded if self.relu is None else FusedConvolution(folded, dtype)
+
 
 def _with_fused_layers(module: nn.Module, graph: fx.Graph, dtype: torch.dtype) -> nn.Module:
-    chains = [*_chains(module, graph)]
+    pairs = [*normalised_convolutions(graph, module)]
+    chains = [*_chains(module, graph, {norm: convolution for convolution, norm in pairs})]
+    if dtype == torch.float32:
+        fused = {chain.norm for chain in chains}
+        chains += [_Chain(*pair) for pair in pairs if pair[1] not in fused]
     if not chains:
         return module
     network = fx.GraphModule(module, graph)
     for number, chain in enumerate(chains):
-        layers: list[Any] = [network.get_submodule(str(node.target)) for node in (chain.convolution, chain.norm)]
         name = f"fused_{number}"
-        network.add_module(name, FusedConvolution(fuse_conv_bn_eval(*layers), dtype))
-        with graph.inserting_before(chain.relu):
-            chain.relu.replace_all_uses_with(graph.call_module(name, chain.inputs))
-        for node in (chain.relu, chain.sum, chain.norm, chain.convolution):
-            if node is not None:
-                graph.erase_node(node)
+        network.add_module(name, chain.layer(module, dtype))
+        last = chain.nodes[0]
+        with graph.inserting_before(last):
+            last.replace_all_uses_with(graph.call_module(name, chain.inputs))
+        for node in chain.nodes:
+            graph.erase_node(node)
     network.delete_all_unused_submodules()
     network.recompile()
     return network.eval()
 
 
-def _chains(module: nn.Module, graph: fx.Graph) -> Iterator[_Chain]:
-    pairs = normalised_convolutions(graph, module)
-    convolutions: dict[Any, Any] = {norm: convolution for convolution, norm in pairs if _is_taken(convolution, module)}
+def _chains(module: nn.Module, graph: fx.Graph, convolutions: dict[Any, Any]) -> Iterator[_Chain]:
+    """Those that end in a ReLU; `convolutions` by their BatchNorms."""
+    norms = {norm for norm, convolution in convolutions.items() if _is_taken(convolution, module)}
     for relu in graph.nodes:
         given: Any = relu.args[0] if relu.args else None
         if not _is_relu(relu, module) or not _has_one_user(given):
             continue
-        if given in convolutions:
+        if given in norms:
             yield _Chain(convolutions[given], given, None, relu)
         elif given.op == "call_function" and given.target is operator.add:
-            norm = next((each for each in given.args if _has_one_user(each) and each in convolutions), None)
+            norm = next((each for each in given.args if _has_one_user(each) and each in norms), None)
             if norm is not None and len({each for each in given.args if isinstance(each, fx.Node)}) == 2:
                 yield _Chain(convolutions[norm], norm, given, relu)
 

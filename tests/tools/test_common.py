@@ -11,11 +11,12 @@ import torch
 from torch import fx, nn
 
 from heatpose.config import load_config
+from heatpose.core.fusing import FusedConvolution
 from heatpose.models import build_model
 
 
 @pytest.mark.parametrize(("pairs", "folded", "flat"), [
-    ([], True, True), (["COMPUTE.COMPILE", "cudagraphs"], True, False), (["COMPUTE.PRECISION", "bf16"], False, False),
+    ([], True, True), (["COMPUTE.PRECISION", "bf16"], False, False),
     (["MODEL.NAME", "mspn"], False, False),
 ])  # fmt: skip
 def test_the_network_that_is_scored(repository, monkeypatch, pairs, folded, flat):
@@ -30,6 +31,20 @@ def test_the_network_that_is_scored(repository, monkeypatch, pairs, folded, flat
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in found.modules()) != folded
     assert isinstance(found, fx.GraphModule) == flat
     assert (found is model) == (not folded)
+
+
+@pytest.mark.parametrize(("pairs", "dtypes"), [
+    ([], {torch.float32}), (["COMPUTE.PRECISION", "bf16"], {torch.bfloat16}),
+    (["COMPUTE.PRECISION", "bf16", "COMPUTE.COMPILE", "cudagraphs"], {torch.bfloat16}),
+    (["COMPUTE.COMPILE", "default"], set()),
+])  # fmt: skip
+def test_the_network_that_is_scored_on_a_gpu(repository, monkeypatch, pairs, dtypes):
+    monkeypatch.syspath_prepend(repository / "tools")
+    from common import ready_to_score
+
+    cfg = load_config(repository / "experiments/toy/hrnet_64x48.yaml", pairs)
+    found = ready_to_score(cfg, build_model(cfg), torch.device("cuda"))
+    assert {part.weight.dtype for part in found.modules() if isinstance(part, FusedConvolution)} == dtypes
 
 
 HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
