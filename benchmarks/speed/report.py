@@ -37,10 +37,10 @@ RUN_HEAD = """## Whole runs
 
 Everything from reading the images to the last number, in one process whose set-up (imports, annotations, network) is
 left out. *Of it network*: the same forwards (in training: forward, backward and optimizer step) on inputs that are
-ready, by the network as each way has it: as built in the plain path; with heatpose channels-last, and for a test in
-float32 with BatchNorm folded into the convolutions. *Limit*: the ratio if heatpose took no time but the network's. The
-two ways' results are compared first: COCO's ten numbers and every keypoint in the results file, image px (on a GPU AP
-and AR); in training the logarithm of the loss and the accuracy of the epoch.
+ready, by the network as each way has it: as built in the plain path; with heatpose channels-last, and for a test with
+BatchNorm folded into the convolutions, on a GPU fused with them and what follows. *Limit*: the ratio if heatpose took no
+time but the network's. The two ways' results are compared first: COCO's ten numbers and every keypoint in the results
+file, image px (on a GPU AP and AR); in training the logarithm of the loss and the accuracy of the epoch.
 
 """
 RUN_COLUMNS = (
@@ -128,8 +128,6 @@ def text(found: dict[str, Any]) -> str:
     if setting["device"] == "cuda":
         how = [f"{name} {value}" for name, value in setting.items() if name != "device"]
         head = f"{CARD_HEAD}heatpose's own settings: {', '.join(how)}.\n\n"
-    if "note" in found:  # of what has changed since
-        head += f"{found['note']}\n\n"
     return head + "\n".join([*(each for each in tables if each), f"{about(found)}\n"])
 
 
