@@ -38,9 +38,9 @@ RUN_HEAD = """## Whole runs
 Everything from reading the images to the last number, in one process whose set-up (imports, annotations, network) is
 left out. *Of it network*: the same forwards (in training: forward, backward and optimizer step) on inputs that are
 ready, by the network as each way has it: as built in the plain path; with heatpose channels-last, and for a test with
-BatchNorm folded into the convolutions, on a GPU fused with them and what follows. *Limit*: the ratio if heatpose took no
-time but the network's. The two ways' results are compared first: COCO's ten numbers and every keypoint in the results
-file, image px (on a GPU AP and AR); in training the logarithm of the loss and the accuracy of the epoch.
+BatchNorm folded into the convolutions, on a GPU fused with them and what follows. *Limit*: the ratio if heatpose took
+no time but the network's. The two ways' results are compared first: COCO's ten numbers and every keypoint in the
+results file, image px (on a GPU AP and AR); in training the logarithm of the loss and the accuracy of the epoch.
 
 """
 RUN_COLUMNS = (
