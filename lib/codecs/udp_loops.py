@@ -12,7 +12,7 @@ import numpy as np
 
 from ..utils import vectors as vec
 from ..utils.compiled import compiled
-from ..utils.heatmap_loops import first_maximum, is_finite
+from ..utils.heatmap_loops import first_maximum
 from .blur_loops import mirrored
 from .dark_loops import newton_step
 from .line_loops import (
@@ -55,7 +55,7 @@ def taylor_keypoints(first, end, maps, step, kernel, floor, ceiling, keypoints, 
                 value = (blurred - lowest) / (most - lowest) * score
                 if not value >= floor:
                     value = value if np.isnan(value) else floor
-                window[row, column] = math.log(min(value, ceiling))
+                window[row, column] = math.log(np.float32(min(value, ceiling)))  # float32, as on GPUs
         step_x, step_y = taylor_step(window)
         keypoints[i, 0], keypoints[i, 1], scores[i] = x + step_x, y + step_y, score
 
@@ -150,18 +150,18 @@ def take_maxima(values, begin, shape, room, rows):
 
     What the map that follows the next two has in the same places is read meanwhile, to be in the cache by then.
     """
-    (height, width), zero = shape, vec.filled(np.int32(0))
-    most, bare, ahead = np.int32(0), zero, 3 * shape[0] * shape[1]
+    (height, width), nothing, ahead = shape, vec.filled(np.float32(0)), 3 * shape[0] * shape[1]
+    unless_finite = nothing  # NaN, as 0 times what is infinite or NaN is
     for y in range(height):
-        of_row = zero
+        high, total = vec.bits_of(nothing), nothing
         for start in range(0, width, vec.LANES):
             place = np.uintp(begin + y * width + min(start, width - vec.LANES))
-            here = vec.bits_of(vec.load(values, place))
+            here = vec.load(values, place)
             vec.fetch(values, place + np.uintp(ahead))
-            of_row, bare = vec.higher(of_row, here), vec.higher_bare(bare, here)
-        high = vec.highest(of_row)
-        most, room[rows + y] = max(most, high), vec.float_of(high)
-    return is_finite(most, vec.highest_bare(bare))
+            high, total = vec.higher(high, vec.bits_of(here)), vec.plus(total, here)
+        unless_finite = vec.product_plus(total, nothing, unless_finite)
+        room[rows + y] = vec.float_of(vec.highest(high))
+    return vec.highest_bare(vec.bits_of(unless_finite)) == 0  # the bits of 0
 
 
 @compiled

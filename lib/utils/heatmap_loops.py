@@ -47,12 +47,6 @@ def lowest_bits(values, begin, end):
 
 
 @compiled
-def is_finite(high, bare):
-    """Whether numbers with these `highest_bits` are neither infinite nor NaN."""
-    return high < INFINITY and bare < MINUS_INFINITY
-
-
-@compiled
 def first_maximum(values, begin, end, ahead=0):
     """Place after `begin` and value of the first maximum of the numbers from `begin` to `end`; NaN is above all.
 
