@@ -36,30 +36,35 @@ def aligned(size):
 
 
 @compiled
-def blur_along_y(values, begin, shape, top, bottom, kernel, room, first_line, apart, places, ahead):
+def blur_along_y(values, begin, shape, top, bottom, kernel, room, first_line, apart, places, ahead, asked):
     """Blurs the map's rows from `top` to `bottom` along y.
 
-    With `ahead` above 0, what is so many numbers further on is read meanwhile, to be in the cache when its turn comes;
-    `places` (2 * len(kernel) - 1,) uintp is room.
+    With each vector as many lines of the cache as `asked` has numbers are asked for, of `values` from `ahead` on, to be
+    there when their turn comes; `places` (2 * len(kernel) - 1,) uintp is room.
     """
     (height, width), reach = shape, len(kernel) - 1
     for y in range(top, bottom):
-        line = np.uintp(first_line + (y - top) * apart)
-        if ahead > 0:
-            for start in range(0, width, vec.LANES):
-                vec.fetch(values, np.uintp(begin + y * width + start + ahead))
-        if reach <= y < height - reach:
-            above = np.uintp(begin + (y - reach) * width)
-            for start in range(0, width, vec.LANES):
-                x = np.uintp(min(start, width - vec.LANES))
-                vec.store(room, line + x, weighed_vector(values, above + x, np.uintp(width), kernel))
-        else:
+        line, inside = np.uintp(first_line + (y - top) * apart), reach <= y < height - reach
+        above = np.uintp(begin + (y - reach) * width)
+        if not inside:
             for tap in range(2 * reach + 1):
                 places[tap] = begin + mirrored(y + tap - reach, height) * width
-            for start in range(0, width, vec.LANES):
-                x = np.uintp(min(start, width - vec.LANES))
+        for start in range(0, width, vec.LANES):
+            x = np.uintp(min(start, width - vec.LANES))
+            if inside:
+                vec.store(room, line + x, weighed_vector(values, above + x, np.uintp(width), kernel))
+            else:
                 vec.store(room, line + x, weighed_rows(values, places, x, kernel))
+            ahead = fetch_lines(values, ahead, asked)
         mirror_ends(room, line, width)
+
+
+@compiled
+def fetch_lines(values, start, asked):
+    """Asks for the lines of the cache, counted from `start` on, whose numbers are 0, 1 and so on; where they end."""
+    for line in asked:  # a tuple, whose length a compiler knows
+        vec.fetch(values, np.uintp(start + line * vec.LANES))
+    return start + len(asked) * vec.LANES
 
 
 @compiled
@@ -116,10 +121,11 @@ def extremes_along_x(room, first_line, apart, shape, kernel):
 
 
 @compiled
-def blur_along_x(room, first_line, apart, rows, width, kernel, to):
-    """Blurs lines along x; they are `rows * width` numbers from `to` on."""
+def blur_along_x(room, first_line, apart, rows, width, kernel, to, values, ahead, asked):
+    """Blurs lines along x; they are `rows * width` numbers from `to` on. For the last three see `blur_along_y`."""
     for y in range(rows):
         line, blurred = np.uintp(first_line + y * apart - len(kernel) + 1), np.uintp(to + y * width)
         for start in range(0, width, vec.LANES):
             x = np.uintp(min(start, width - vec.LANES))
             vec.store(room, blurred + x, weighed_vector(room, line + x, np.uintp(1), kernel))
+            ahead = fetch_lines(values, ahead, asked)

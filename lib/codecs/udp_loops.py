@@ -20,6 +20,7 @@ from .line_loops import (
     blur_along_x,
     blur_along_y,
     extremes_along_x,
+    fetch_lines,
     first_product,
     lines_apart,
     mirror_ends,
@@ -28,6 +29,7 @@ from .line_loops import (
 )
 
 TALL = 8  # rows that are blurred where the maximum should be
+ONE, THREE = (0,), (0, 1, 2)  # lines of the cache that are asked for at once; see `fetch_lines`
 MARGIN = 1 + 1e-4  # roundings of bounds
 
 
@@ -41,7 +43,7 @@ def taylor_keypoints(first, end, maps, step, kernel, floor, ceiling, keypoints, 
     window, places = np.zeros((3, 3)), np.empty(2 * reach + 1, np.uintp)
     for i in range(first, end):
         begin = i * step * size
-        blur_along_y(values, begin, shape, 0, height, kernel, room, lines, apart, places, step * size)
+        blur_along_y(values, begin, shape, 0, height, kernel, room, lines, apart, places, begin + step * size, ONE)
         # After that, not before: sums that the processor has to do anyway, while the map comes from the memory.
         index, score = first_maximum(values, begin, begin + size)
         y, x = divmod(index, width) if score > 0 else (0, 0)
@@ -131,36 +133,36 @@ def highest_of_blurred(values, begin, shape, kernel, room, plan, places):
     most promising ones are blurred.
     """
     height = shape[0]
-    if not take_maxima(values, begin, shape, room, plan.rows):
-        return highest_in(values, begin, shape, 0, height, kernel, room, plan, places)
+    ahead = begin + 3 * height * shape[1]
+    if not take_maxima(values, begin, shape, room, plan.rows, ahead):
+        return highest_in(values, begin, shape, 0, height, kernel, room, plan, places, begin, ONE)
     top = max(0, min(highest_bound(room, plan, height, kernel) - TALL // 2, height - TALL))
-    bottom = min(top + TALL, height)
-    index, value = highest_in(values, begin, shape, top, bottom, kernel, room, plan, places)
+    bottom, ahead = min(top + TALL, height), ahead + height * vec.LANES
+    index, value = highest_in(values, begin, shape, top, bottom, kernel, room, plan, places, ahead, THREE)
     if not value > 0:
-        return highest_in(values, begin, shape, 0, height, kernel, room, plan, places)
+        return highest_in(values, begin, shape, 0, height, kernel, room, plan, places, begin, ONE)
     first, end = reaching(room, plan.bounds, height, value)
     if top <= first and end <= bottom:
         return index, value
-    return highest_in(values, begin, shape, first, end, kernel, room, plan, places)
+    return highest_in(values, begin, shape, first, end, kernel, room, plan, places, begin, ONE)
 
 
 @compiled
-def take_maxima(values, begin, shape, room, rows):
+def take_maxima(values, begin, shape, room, rows, ahead):
     """Writes the maxima, at least 0, of rows from `rows` on; False where a number is NaN or infinite.
 
-    What the map that follows the next two has in the same places is read meanwhile, to be in the cache by then.
+    With each row a line of the cache is asked for, from `ahead` on.
     """
-    (height, width), nothing, ahead = shape, vec.filled(np.float32(0)), 3 * shape[0] * shape[1]
+    (height, width), nothing = shape, vec.filled(np.float32(0))
     unless_finite = nothing  # NaN, as 0 times what is infinite or NaN is
     for y in range(height):
         high, total = vec.bits_of(nothing), nothing
         for start in range(0, width, vec.LANES):
-            place = np.uintp(begin + y * width + min(start, width - vec.LANES))
-            here = vec.load(values, place)
-            vec.fetch(values, place + np.uintp(ahead))
+            here = vec.load(values, np.uintp(begin + y * width + min(start, width - vec.LANES)))
             high, total = vec.higher(high, vec.bits_of(here)), vec.plus(total, here)
         unless_finite = vec.product_plus(total, nothing, unless_finite)
         room[rows + y] = vec.float_of(vec.highest(high))
+        ahead = fetch_lines(values, ahead, ONE)
     return vec.highest_bare(vec.bits_of(unless_finite)) == 0  # the bits of 0
 
 
@@ -190,10 +192,14 @@ def reaching(room, bounds, count, value):
 
 
 @compiled
-def highest_in(values, begin, shape, top, bottom, kernel, room, plan, places):
-    """Place and value of the first maximum of some rows of the blurred map; NaN is above all."""
+def highest_in(values, begin, shape, top, bottom, kernel, room, plan, places, ahead, asked):
+    """Place and value of the first maximum of some rows of the blurred map; NaN is above all.
+
+    For the last two see `blur_along_y`.
+    """
     width, rows = shape[1], bottom - top
-    blur_along_y(values, begin, shape, top, bottom, kernel, room, plan.lines, plan.apart, places, 0)
-    blur_along_x(room, plan.lines, plan.apart, rows, width, kernel, plan.blurred)
+    blur_along_y(values, begin, shape, top, bottom, kernel, room, plan.lines, plan.apart, places, ahead, asked)
+    ahead += rows * whole_vectors(width) * len(asked)
+    blur_along_x(room, plan.lines, plan.apart, rows, width, kernel, plan.blurred, values, ahead, asked)
     index, value = first_maximum(room, plan.blurred, plan.blurred + rows * width)
     return top * width + index, value
