@@ -57,7 +57,7 @@ def taylor_keypoints(first, end, maps, step, kernel, floor, ceiling, keypoints, 
                 value = (blurred - lowest) / (most - lowest) * score
                 if not value >= floor:
                     value = value if np.isnan(value) else floor
-                window[row, column] = math.log(np.float32(min(value, ceiling)))  # float32, as on GPUs
+                window[row, column] = math.log(min(value, ceiling))
         step_x, step_y = taylor_step(window)
         keypoints[i, 0], keypoints[i, 1], scores[i] = x + step_x, y + step_y, score
 
