@@ -49,7 +49,7 @@ def gaussians(first, end, mean, drawn, middle, reach, spread, maps):
                 least = vec.filled(NOTHING / column[y])
                 for start in range(first_x, end_x, vec.LANES):
                     x = np.uintp(min(start, width - vec.LANES))
-                    # No product here is below the normal range, and none that is below it once it is lowered is.
+                    # No product is below the normal range; those that lowering would take there are found in units.
                     product = vec.times(vec.at_least(vec.load(line, x), least), vec.filled(column[y]))
                     normal = vec.times(vec.at_least(product, vec.filled(NORMAL)), vec.filled(LOWERED))
                     units = vec.rounded(vec.times(vec.below(product, vec.filled(NORMAL)), vec.filled(UNITS)))

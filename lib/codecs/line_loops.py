@@ -3,7 +3,7 @@
 udp_loops.py calls them. A map of `shape` (height, width), of LANES or more pixels in a row, is a part of `values` (n,)
 float32 from `begin` on. Blurred along y its rows are lines in `room` (m,), the first from `first_line` on and `apart`
 numbers from one to the next, with what is mirrored at both ends. Kernels are tuples of their weights from the middle
-outwards.
+outwards, LANES at most.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """UDP's decoding on a CPU: compiled loops over maps, each of which stays in the cache meanwhile.
 
 udp.py calls them and has the same for GPUs. Every loop works on the maps `first` to `end` of arrays (N,h,w) float32,
-contiguous, of LANES or more pixels in a row and more rows than the kernel reaches. Kernels are tuples of their weights
-from the middle outwards.
+contiguous, of LANES or more pixels in a row and more rows than the kernel reaches, which is less than LANES. Kernels
+are tuples of their weights from the middle outwards.
 """
 
 import math
@@ -95,7 +95,7 @@ def leftmost(x, width, reach):
 
 @compiled
 def blurred_pixel(values, begin, shape, y, x, kernel, room):
-    """The blurred map at one pixel, whose kernel has fewer than LANES weights."""
+    """The blurred map at one pixel, by a kernel that reaches less than LANES / 2."""
     (height, width), start = shape, leftmost(x, shape[1], len(kernel) - 1)
     column = begin + start
     total = first_product(vec.load(values, np.uintp(column + y * width)), kernel)
@@ -136,7 +136,7 @@ def highest_of_blurred(values, begin, shape, kernel, room, plan, places):
     ahead = begin + 3 * height * shape[1]
     if not take_maxima(values, begin, shape, room, plan.rows, ahead):
         return highest_in(values, begin, shape, 0, height, kernel, room, plan, places, begin, ONE)
-    top = max(0, min(highest_bound(room, plan, height, kernel) - TALL // 2, height - TALL))
+    top = max(0, min(take_bounds(room, plan, height, kernel) - TALL // 2, height - TALL))
     bottom, ahead = min(top + TALL, height), ahead + height * vec.LANES
     index, value = highest_in(values, begin, shape, top, bottom, kernel, room, plan, places, ahead, THREE)
     if not value > 0:
@@ -167,8 +167,8 @@ def take_maxima(values, begin, shape, room, rows, ahead):
 
 
 @compiled
-def highest_bound(room, plan, height, kernel):
-    """Blurs maxima of rows to bounds; the place of the highest."""
+def take_bounds(room, plan, height, kernel):
+    """Blurs maxima of rows to bounds, and tells the place of the highest."""
     reach = len(kernel) - 1
     mirror_ends(room, np.uintp(plan.rows), height)
     for start in range(0, height, vec.LANES):

@@ -4,6 +4,7 @@ The kernel adds the bias, which is what BatchNorm comes to, and the shortcut to 
 rounds once; one by one, each reads the whole feature map, rounds it and writes it.
 """
 
+import contextlib
 import copy
 import operator
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from .folding import TRACE_ERRORS, normalised_convolutions, traced
 
 CHANNELS = 8  # cuDNN's kernels take multiples of it
+IN_PLACE = ("iadd", "isub", "imul", "itruediv")  # x += y and so on; methods have names that end in "_"
 
 
 class FusedConvolution(nn.Module):
@@ -31,36 +33,50 @@ class FusedConvolution(nn.Module):
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         x = x.to(self.weight.dtype)
-        if not x.is_cuda:
+        if not x.is_cuda or (shortcut is not None and shortcut.shape != self._output_shape(x)):  # which cuDNN assumes
             output = F.conv2d(x, self.weight, self.bias, *self.how)
             return F.relu(output if shortcut is None else output + shortcut.to(output.dtype))
         if shortcut is None:
             return torch.cudnn_convolution_relu(x, self.weight, self.bias, *self.how)
         return torch.cudnn_convolution_add_relu(x, self.weight, shortcut.to(x.dtype), 1.0, self.bias, *self.how)
 
+    def _output_shape(self, x: Tensor) -> tuple[int, ...]:
+        stride, padding, dilation, _ = self.how
+        sides = (
+            (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (self.weight.shape[2 + i] - 1) - 1) // stride[i] + 1
+            for i in range(2)
+        )
+        return (len(x), len(self.weight), *sides)
+
 
 def fuse_activations(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of `model` for scoring whose convolutions that lead through BatchNorm to a ReLU are FusedConvolutions.
 
     They compute in `dtype`, float32 or bfloat16; in float32 the other BatchNorms are folded, which in bfloat16 would
-    round before the bias comes. Parts that torch.fx cannot trace stay as they are but for their own parts, and so do
-    layers that `folding` would leave. Convolutions in groups or of channels that are no multiples of CHANNELS are not
-    fused.
+    round before the bias comes. Whatever has hooks, is no plain layer or cannot be traced by torch.fx stays as it is,
+    and so does what stands beside modules that run their parts side by side, as HRNet's stem; their parts are fused.
+    Convolutions in groups or of channels that are no multiples of CHANNELS are not.
     """
     return _fused(copy.deepcopy(model).eval(), dtype)
 
 
 def _fused(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """`module`, or what is to stand in its place."""
-    if not any(getattr(part, "is_side_by_side", False) for part in module.modules()) and not _has_hooks(module):
-        try:
-            return _with_fused_layers(module, traced(module), dtype)
-        except TRACE_ERRORS:
-            pass  # its parts may be traced
+    graph = None
+    if not any(_stays(part) for part in module.modules() if any(part.children())):
+        with contextlib.suppress(*TRACE_ERRORS):  # its parts may be traced
+            graph = traced(module)
+    if graph is not None:
+        return _with_fused_layers(module, graph, dtype)
     for name, part in module.named_children():
         if any(part.children()):
             setattr(module, name, _fused(part, dtype))
     return module
+
+
+def _stays(module: nn.Module) -> bool:
+    """Whether it may not be made one with what is around it."""
+    return getattr(module, "is_side_by_side", False) or _has_hooks(module)
 
 
 def _has_hooks(module: nn.Module) -> bool:
@@ -92,11 +108,12 @@ class _Chain(NamedTuple):
 
 
 def _with_fused_layers(module: nn.Module, graph: fx.Graph, dtype: torch.dtype) -> nn.Module:
-    pairs = [*normalised_convolutions(graph, module)]
+    pairs = [pair for pair in normalised_convolutions(graph, module) if not pair[0].kwargs]
     chains = [*_chains(module, graph, {norm: convolution for convolution, norm in pairs})]
     if dtype == torch.float32:
         fused = {chain.norm for chain in chains}
         chains += [_Chain(*pair) for pair in pairs if pair[1] not in fused]
+    chains = [chain for chain in chains if not any(_is_overwritten(node, chain, module) for node in chain.inputs)]
     if not chains:
         return module
     network = fx.GraphModule(module, graph)
@@ -134,8 +151,21 @@ def _has_one_user(node: Any) -> bool:
 
 def _is_relu(node: fx.Node, module: nn.Module) -> bool:
     if node.op == "call_module":
-        return type(module.get_submodule(str(node.target))) is nn.ReLU
+        layer = module.get_submodule(str(node.target))
+        return type(layer) is nn.ReLU and not _has_hooks(layer)
     return node.op == "call_function" and node.target in (F.relu, torch.relu)
+
+
+def _is_overwritten(node: Any, chain: _Chain, module: nn.Module) -> bool:
+    """Whether a call outside the chain changes what `node` gives, which its one layer reads later than its first."""
+    return any(user not in chain.nodes and _is_in_place(user, module) for user in node.users)
+
+
+def _is_in_place(node: fx.Node, module: nn.Module) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(module.get_submodule(str(node.target)), "inplace", False))
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return bool(node.kwargs.get("inplace")) or name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))
 
 
 def _is_taken(convolution: fx.Node, module: nn.Module) -> bool:

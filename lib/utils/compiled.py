@@ -15,7 +15,7 @@ from torch import Tensor
 
 SHARE = 256  # heatmaps that are worth a thread
 _FILES = sorted([*Path(__file__).parents[1].rglob("*_loops.py"), *Path(__file__).parent.glob("vectors.py")])
-_STAMP = hashlib.sha256(b"".join(file.read_bytes() for file in _FILES)).hexdigest()
+_CONTENT = b"".join(file.read_bytes() for file in _FILES)
 
 
 def compiled(function: Callable) -> Callable:
@@ -35,7 +35,8 @@ def _compiled(function: Callable, **options: Any) -> Callable:
     except RuntimeError:  # neither this folder nor the user's cache can be written
         return njit(**options)(function)
     # Numba takes what is on the disk until the loop's own file changes. It also holds what the loop calls in others.
-    loop._cache._cache_file._source_stamp = _STAMP
+    own = Path(function.__code__.co_filename).read_bytes()
+    loop._cache._cache_file._source_stamp = hashlib.sha256(_CONTENT + own).hexdigest()
     return loop
 
 

@@ -50,7 +50,7 @@ def lowest_bits(values, begin, end):
 def first_maximum(values, begin, end, ahead=0):
     """Place after `begin` and value of the first maximum of the numbers from `begin` to `end`; NaN is above all.
 
-    With `ahead` what is so many numbers further on is read meanwhile, to be in the cache when its turn comes.
+    With `ahead` what is so many numbers further on is asked for, to be in the cache when its turn comes.
     """
     high, bare = highest_bits(values, begin, end, ahead)
     if high > INFINITY or bare > MINUS_INFINITY:

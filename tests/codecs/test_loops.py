@@ -57,7 +57,7 @@ def blurred_argmax(heatmaps, kernel):
 
 
 KINDS = ["peaks", "noise", "below zero", "flat", "zero", "disks", "noisy disks", "two of each", "one pixel"]
-SIZES = [(64, 48), (9, 8), (23, 17), (12, 96)]
+SIZES = [(64, 48), (9, 8), (23, 17), (12, 96), (8, 16), (15, 33), (16, 31)]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -162,6 +162,15 @@ def test_gaussians(by_arrays, dtype, cut_off):
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-44)
 
 
+@pytest.mark.parametrize("width", [3, 7, 12])
+def test_narrow_maps_have_the_bits_of_wide_ones(width):
+    mean = torch.rand(40, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([40, 64])
+    arguments = (mean, 1.3), torch.ones(40, dtype=torch.bool)
+    wide, narrow = (gaussian_maps(*arguments[0], (side, 64), arguments[1]) for side in (48, width))
+    assert (0 < wide[..., :width]).logical_and(wide[..., :width] < 2**-126).any()  # subnormal
+    assert torch.equal(narrow, wide[..., :width])
+
+
 @pytest.mark.parametrize("sigma", [0.02, 0.1, 0.6, 0.8])
 def test_steep_gaussians(by_arrays, sigma):
     mean = torch.tensor([[[10.0, 7.0], [20.4, 11.3]]], dtype=torch.float64)
@@ -211,6 +220,7 @@ def test_any_layout_in_memory_is_read(by_arrays):
 
 
 def test_no_people_are_no_error():
+    assert [len(each) for each in UdpCodec((192, 256), (48, 64), 5).decode(torch.zeros(0, 5, 64, 48))] == [0, 0]
     codec = UdpOffsetCodec((192, 256), (48, 64), 5)
     target, weight = codec.encode(torch.zeros(0, 5, 2), torch.zeros(0, 5))
     keypoints, scores = codec.decode(target)

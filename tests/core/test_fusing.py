@@ -55,7 +55,7 @@ def test_the_output_stays_and_so_does_the_network(repository, name):
 
 
 def test_other_batch_norms_are_folded_in_float32_alone(repository):
-    """But those of HRNet's stem, which stands between parts that cannot be traced as one."""
+    """But those of HRNet's stem, which stands beside parts that run side by side."""
     model, _ = toy(repository, "hrnet_64x48")
     left = {
         dtype: [name for name, part in fuse_activations(model, dtype).named_modules() if type(part) is nn.BatchNorm2d]
@@ -83,11 +83,21 @@ class Block(nn.Module):
         self.way = way
         self.conv = nn.Conv2d(8, 8, 3, **{"padding": 1, **options})
         self.norm, self.relu = nn.BatchNorm2d(8), nn.ReLU()
-        if way == "hook":
-            self.conv.register_forward_hook(lambda layer, given, output: 2 * output)
+        hooked = {"hook": self.conv, "norm's hook": self.norm, "relu's hook": self.relu, "hook outside": self}.get(way)
+        if hooked is not None:
+            hooked.register_forward_hook(lambda layer, given, output: 2 * output)
 
     def forward(self, x):
-        output = self.norm(self.conv(x))
+        output = self.norm(self.conv(input=x) if self.way == "keyword" else self.conv(x))
+        if self.way == "called twice":
+            output = self.norm(self.conv(self.relu(output)))
+        if self.way == "shortcut changed":
+            x.relu_()
+            return F.relu(output + x)
+        if self.way == "input changed":
+            return F.relu(x, inplace=True) + self.relu(output)
+        if self.way == "broadcast shortcut":
+            return self.relu(output + x.mean(dim=(2, 3), keepdim=True))
         if self.way == "shortcut first":
             return F.relu(x + output)
         if self.way == "shortcut":
@@ -104,6 +114,8 @@ class Block(nn.Module):
 @pytest.mark.parametrize(("way", "options", "count"), [
     ("", {}, 1), ("shortcut", {}, 1), ("shortcut first", {}, 1), ("a number", {}, 0), ("both", {}, 0), ("twice", {}, 0),
     ("hook", {}, 0), ("", {"groups": 2}, 0), ("", {"padding": "same"}, 0), ("", {"padding_mode": "reflect"}, 0),
+    ("relu's hook", {}, 0), ("norm's hook", {}, 0), ("hook outside", {}, 0), ("keyword", {}, 0),
+    ("called twice", {}, 2), ("shortcut changed", {}, 0), ("input changed", {}, 0), ("broadcast shortcut", {}, 1),
     ("", {"bias": False}, 1), ("", {"dilation": 2, "padding": 2}, 1), ("", {"stride": 2}, 1),
 ])  # fmt: skip
 def test_what_is_fused(way, options, count):
@@ -111,7 +123,7 @@ def test_what_is_fused(way, options, count):
     fused = fuse_activations(model, torch.float32)
     assert len(fused_convolutions(fused)) == count
     with torch.inference_mode():
-        torch.testing.assert_close(fused(images), model(images), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fused(images.clone()), model(images.clone()), rtol=1e-4, atol=1e-5)
 
 
 def test_parts_of_what_cannot_be_traced_are_fused():
@@ -147,6 +159,15 @@ def output_on_card(model, images, precision):
 
 def error(found, exact):
     return float((found - exact).norm() / exact.norm())
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("way", ["shortcut", "broadcast shortcut"])
+def test_shortcuts_on_a_card(way):
+    model, images = used(Block(way)).cuda(), torch.randn(2, 8, 6, 5).cuda()
+    fused = fuse_activations(model, torch.float32)
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        torch.testing.assert_close(fused(images), model(images), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.cuda
