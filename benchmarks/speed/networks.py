@@ -70,6 +70,7 @@ class Network:
     experiment: str
     keys: tuple[str, ...] = ()
     copies: int = 1  # of the sample's images, for the test
+    many_copies: int = 0  # for the command, so many that its start no longer counts; 0 for no such run
     images: int = 0  # of the sample, 0 for all; for the test
     people_copies: int = 1  # of the sample's people, for the training
     batch: int = 32  # of the training
@@ -81,7 +82,14 @@ class Network:
 
 GAUSSIAN = ("MODEL.CODEC", "gaussian", "TEST.FLIP_TEST", "True")
 SMALL = Network(
-    "HRNet 64x48", "toy/hrnet_64x48.yaml", copies=11, people_copies=16, lessons=250, target=4, runs_share=0.75
+    "HRNet 64x48",
+    "toy/hrnet_64x48.yaml",
+    copies=11,
+    many_copies=150,
+    people_copies=16,
+    lessons=250,
+    target=4,
+    runs_share=0.75,
 )
 NARROW = Network("HRNet, 1.2 M parameters, 256x192", "toy/overfit.yaml", GAUSSIAN, people_copies=4, batch=24)
 W32 = Network("HRNet-W32 256x192", "coco/hrnet/w32_256x192.yaml", ("MODEL.PRETRAINED", ""), images=1, batch=6)

@@ -18,6 +18,7 @@ from .networks import EXPERIMENTS, SMALL, Network, configure, overrides, taught
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN_TEST = ("-m", "benchmarks.speed.plain_run")
 TEST = ("tools/test.py",)
+WEIGHTS = "weights.pth"
 
 
 def compare(run: str, work: str, ours: Sequence[str], plain: Sequence[str], runs: int) -> Processes:
@@ -32,25 +33,29 @@ def compare(run: str, work: str, ours: Sequence[str], plain: Sequence[str], runs
 
 
 def test_runs(samples: Path, network: Network = SMALL, runs: int = 3) -> Iterator[Processes]:
-    """tools/test.py and the plain test: nothing but their start, the sample's boxes once, and as often as `network`."""
+    """tools/test.py and the plain test: their start alone, the sample's boxes once, and as often as `network` says."""
     yield compare("start", "imports, --help", [*TEST, "--help"], [*PLAIN_TEST, "--help"], runs)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        few = repeat_sample(samples, folder / "few", 1)
-        weights = folder / "weights.pth"
-        torch.save({"state_dict": taught(configure(network, few, folder), network.lessons).state_dict()}, weights)
-        found = []
-        for root, copies in ((few, 1), (repeat_sample(samples, folder / "many", network.copies), network.copies)):
-            given = ["--cfg", str(EXPERIMENTS / network.experiment), *network.keys, *overrides(root, folder)]
-            given += ["TEST.MODEL_FILE", str(weights)]
-            work = f"{network.title}, sample {copies} time{'s' * (copies > 1)}"
-            found.append(compare("tools/test.py", work, [*TEST, *given], [*PLAIN_TEST, *given], runs))
-            yield found[-1]
-    once, often = found
-    yield Processes(
-        "difference of these two", "without what is done once", often.ours_s - once.ours_s,
-        often.plain_s - once.plain_s, 0, 0, runs,
-    )  # fmt: skip
+        lessons = configure(network, repeat_sample(samples, folder / "lessons", 1), folder)
+        torch.save({"state_dict": taught(lessons, network.lessons).state_dict()}, folder / WEIGHTS)
+        once, often = (_tests(samples, folder, network, copies, runs) for copies in (1, network.copies))
+        yield from (once, often)
+        yield Processes(
+            "difference of these two", "without what is done once", often.ours_s - once.ours_s,
+            often.plain_s - once.plain_s, 0, 0, runs,
+        )  # fmt: skip
+        if network.many_copies:
+            yield _tests(samples, folder, network, network.many_copies, 1)
+
+
+def _tests(samples: Path, folder: Path, network: Network, copies: int, runs: int) -> Processes:
+    """The commands on the sample's images so many times, with the weights in `folder`."""
+    root = repeat_sample(samples, folder / f"{copies}_times", copies)
+    given = ["--cfg", str(EXPERIMENTS / network.experiment), *network.keys, *overrides(root, folder)]
+    given += ["TEST.MODEL_FILE", str(folder / WEIGHTS)]
+    work = f"{network.title}, sample {copies} time{'s' * (copies > 1)}"
+    return compare("tools/test.py", work, [*TEST, *given], [*PLAIN_TEST, *given], runs)
 
 
 test_runs.__test__ = False  # type: ignore[attr-defined]

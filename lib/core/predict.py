@@ -51,20 +51,24 @@ def predict(
     """
     model.eval()
     boxes = torch.from_numpy(np.concatenate([center, scale], axis=1)).to(device)
-    found: list[Tensor] = []
-    indices: list[Tensor] = []
+    # One piece of memory: a small one kept from every batch would lie between the large ones that come and go, and
+    # those then find no place where their predecessors were.
+    found = torch.zeros(0, 0, 3)
+    indices, filled = torch.zeros(len(center), dtype=torch.int64), 0
     for batch in full_batches(loader, batch_size, device):
         output = heatmaps(model, normalise(batch["crop"], device, pixels), codec, flip_pairs, precision)
         keypoints, scores = codec.decode(output)
         box = boxes[batch["index"].to(device, non_blocking=True)]
         keypoints_image = codec.to_image(keypoints, box[:, :2], box[:, 2:])
-        found.append(torch.cat([keypoints_image, scores[..., None]], dim=2).float())
-        indices.append(batch["index"])
+        if not filled:
+            found = torch.zeros(len(center), scores.shape[1], 3, device=device)
+        here = slice(filled, filled + len(scores))
+        found[here, :, :2], found[here, :, 2], indices[here] = keypoints_image, scores, batch["index"]
+        filled += len(scores)
         if observer is not None:
             observer(batch, output, keypoints, scores)
-    if not found and world.size > 1:  # fewer batches than processes
-        found, indices = [torch.zeros(0, 0, 3)], [torch.zeros(0, dtype=torch.int64)]
-    result = world.assemble(torch.cat(found).cpu(), torch.cat(indices), len(center))
+    # A process without batches, of which there may be fewer than processes, has no keypoints to give.
+    result = world.assemble(found[:filled].cpu(), indices[:filled], len(center))
     return _without_undefined(result.numpy(), center)
 
 
