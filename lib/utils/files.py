@@ -5,12 +5,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+AT_ONCE = 2048  # rows that become text together
 
 
 @contextmanager
@@ -39,10 +41,17 @@ def write_json(content: Any, path: Path, indent: int | None = None) -> None:
     write_text(json.dumps(content, indent=indent, allow_nan=False), path)
 
 
-def write_json_rows(rows: list[dict[str, Any]], path: Path) -> None:
-    """A JSON file of many rows, whose values may be NumPy arrays, all of them finite: orjson has null for nan."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY))
+def write_json_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """A JSON file of many rows, whose values may be NumPy arrays, all of them finite: orjson has null for nan.
+
+    They become text some at a time, so that the memory never holds the whole text.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(b"[")
+        for start in range(0, len(rows), AT_ONCE):
+            text = orjson.dumps(rows[start : start + AT_ONCE], option=orjson.OPT_SERIALIZE_NUMPY)
+            file.write((b"," if start else b"") + text[1:-1])
+        file.write(b"]")
 
 
 def parse_json(data: bytes) -> Any:
